@@ -1,0 +1,75 @@
+"""Fixtures of every test that needs a running farm, and the account of what was exercised.
+
+One farm serves the whole session (see lib/farm.py for the variables that choose it).  Tests make their own people: nothing is
+shared between tests but the farm, so they pass in any order.
+"""
+import os
+
+import pytest
+
+from lib.farm import Farm
+from lib.people import Account, Caller
+
+FARMS = []
+
+
+@pytest.fixture(scope="session")
+def farm():
+    reused = os.environ.get("ROOKERY_FARM")
+    with Farm.running(reused) if reused else Farm.private() as farm:
+        FARMS.append(farm)
+        yield farm
+
+
+@pytest.fixture
+def account(farm):
+    """Makes people: account() is somebody new."""
+    return lambda *number: Account.register(farm, *number)
+
+
+@pytest.fixture
+def alice(account):
+    return account()
+
+
+@pytest.fixture
+def bob(account):
+    return account()
+
+
+@pytest.fixture
+def carol(account):
+    return account()
+
+
+@pytest.fixture
+def nobody(farm):
+    """Requests without a token."""
+    return Caller(farm)
+
+
+def partial(config):
+    """Was less asked for than the whole API suite?"""
+    chosen = any(".py" in str(arg) for arg in config.args) or config.option.keyword or config.option.markexpr
+    api = any(os.path.basename(str(arg).rstrip("/")) in ("tests", "api") for arg in config.args)
+    return bool(os.environ.get("ROOKERY_TEST_PARTIAL") or chosen or not api)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    silent = [op for farm in FARMS for op in farm.record.missing()[0]]
+    if silent and exitstatus == 0 and not partial(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if partial(config):
+        return
+    for farm in FARMS:
+        silent, unseen = farm.record.missing()
+        terminalreporter.section("operations and documented statuses that nothing exercised")
+        for op in silent:
+            terminalreporter.line(f"FAILED {op}: never answered with success", red=True)
+        for op, statuses in unseen:
+            terminalreporter.line(f"{op}: {' '.join(statuses)}")
+        total = sum(len(d.operations) for d in farm.record.documents.values())
+        terminalreporter.line(f"{total - len(silent)} of {total} operations succeeded at least once")

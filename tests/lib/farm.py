@@ -1,0 +1,151 @@
+"""A private farm: started in a run directory of its own on free ports, looked behind, and always taken down.
+
+    with Farm.private() as farm:
+        farm.site("whatsapp").raw("GET", "/healthz")
+        farm.sql("SELECT count(*) AS n FROM account")[0]["n"]
+        farm.kill("wsrelay")
+
+ROOKERY_FARM=RUN_DIRECTORY makes the tests use a farm that runs already, and leave it running.
+"""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import psycopg2.extras
+import redis
+
+from lib.openapi import Document
+from lib.record import Record
+from lib.wire import Site
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MOUNTS = {"whatsapp": "/api/v1", "sentinal": "", "gateway": "/api", "chatcall": "/api/v1", "intok": "/api"}
+
+
+def free_ports(count):
+    """Ports nobody listens on, held together while they are drawn so that all differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+def eventually(check, within=10, every=0.05):
+    """The first true value of check(); an error when there is none in time."""
+    end = time.monotonic() + within
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < end, f"{getattr(check, '__name__', check)} stayed {value!r} for {within} s"
+        time.sleep(every)
+
+
+class Farm:
+    def __init__(self, run, env=None):
+        self.run, self.env = pathlib.Path(run), {**os.environ, **(env or {}), "ROOKERY_RUN": str(run)}
+        self.record, self.sites = Record(), {}
+
+    @classmethod
+    @contextlib.contextmanager
+    def private(cls, **env):
+        """A farm of its own; env names settings (LIMIT_GENERAL="0" is limit.general)."""
+        run = tempfile.mkdtemp(prefix="rookery-test-")
+        os.chmod(run, 0o755)  # PostgreSQL's own user passes through
+        ports = dict(zip((f"ROOKERY_{name.upper()}_PORT" for name in MOUNTS), map(str, free_ports(len(MOUNTS)))))
+        farm = cls(run, {**ports, **{f"ROOKERY_{k}": v for k, v in env.items()}})
+        try:
+            farm.up()
+            yield farm
+        finally:
+            farm.rookery("down")
+            if not os.environ.get("ROOKERY_TEST_KEEP"):
+                shutil.rmtree(run, ignore_errors=True)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, run):
+        farm = cls(run)
+        farm.learn()
+        yield farm
+
+    def up(self):
+        httpd = os.environ.get("ROOKERY_TEST_HTTPD")
+        done = self.rookery("up", "--no-demo", *(["--httpd", httpd] if httpd else []))
+        assert done.returncode == 0, f"the farm does not start:\n{done.stdout}\n{done.stderr}"
+        self.learn()
+
+    def learn(self):
+        """Read the settings in force and the documents of the surfaces that are served."""
+        lines = self.rookery("config").stdout.splitlines()
+        pairs = (line.split("#")[0].partition("=") for line in lines if not line.startswith("#"))
+        self.settings = {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+        for name, mount in MOUNTS.items():
+            port = int(self.settings.get(f"{name}.port", 0))
+            site = Site(name, "127.0.0.1", port, mount, self.record.watch)
+            with contextlib.suppress(OSError):
+                reply = site.raw("GET", "/openapi.json")
+                if reply.status == 200:
+                    self.sites[name] = site
+                    self.record.learn(Document(site, reply.json))
+
+    def rookery(self, *words, timeout=600):
+        """Run the rookery command against this farm."""
+        return subprocess.run([ROOT / "rookery", *words], env=self.env, cwd=ROOT, timeout=timeout,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    def site(self, name="whatsapp"):
+        return self.sites[name]
+
+    # ---- behind the farm ----------------------------------------------------------------------
+
+    def sql(self, query, *values):
+        """Rows as dictionaries; [] for a statement that answers none."""
+        connection = psycopg2.connect(host=str(self.run / "pg-socket"), dbname=self.settings["db.name"],
+                                      user=self.settings.get("db.user"), connect_timeout=10)
+        try:
+            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                cursor.execute(query, values or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    @property
+    def redis(self):
+        return redis.Redis(unix_socket_path=str(self.run / "redis/redis.sock"), decode_responses=True)
+
+    def otp(self, phone):
+        """The code that was last sent to a phone."""
+        return eventually(lambda: self.redis.get(f"otp:{phone}"), within=2)
+
+    # ---- processes ----------------------------------------------------------------------------
+
+    @property
+    def services(self):
+        return sorted(path.name for path in (self.run / "service").iterdir() if (path / "run").exists())
+
+    def pid(self, service):
+        """The process runit supervises under that name."""
+        return int((self.run / "service" / service / "supervise/pid").read_text())
+
+    def children(self, pid):
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill(self, service, worker=False, number=signal.SIGKILL):
+        """Kill what runs under a service name, or one worker of it; the pid that was killed."""
+        pid = self.pid(service)
+        pid = self.children(pid)[0] if worker else pid
+        os.kill(pid, number)
+        return pid
+
+    def ready(self):
+        with contextlib.suppress(OSError):
+            return self.site().raw("GET", "/readyz", keep=False).status == 200
