@@ -17,6 +17,7 @@
 
 /* 0, or -1 after a message on stderr that names file and line. */
 int conf_load(const char *path);
+bool conf_known(const char *name);
 /* An unknown name is a programming error: it aborts. */
 const char *conf_str(const char *name);
 int64_t conf_int(const char *name);   /* durations in seconds and sizes in bytes: "15m", "64k" are read */
@@ -27,5 +28,7 @@ bool conf_limit(const char *rate_class, int64_t *count, int64_t *seconds);
 const char *conf_run_path(char *out, size_t size, const char *relative);
 /* All settings with value and origin (default, file, environment); secrets are shown as "(set)". */
 void conf_print(FILE *out, bool with_comments);
+/* A settings file to start from: every setting explained, every line commented out. */
+void conf_template(FILE *out);
 
 #endif

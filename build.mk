@@ -1,0 +1,138 @@
+# Rules of the build; see Makefile.am for what is made of what.
+
+V_AT = $(AM_V_at)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
+
+COMPILE_C = $(CC) -std=gnu17 $(AM_CPPFLAGS) $(CPPFLAGS) $(LIB_CFLAGS) $(HOUSE_WARN) $(CFLAGS) -MMD -MP
+COMPILE_CXX = $(CXX) -std=gnu++17 $(AM_CPPFLAGS) $(CPPFLAGS) $(HOUSE_WARN) $(CXXFLAGS) -MMD -MP
+LINK_C = $(CC) $(SANITIZE) $(CFLAGS) $(HOUSE_LDFLAGS) $(LDFLAGS)
+
+# $(call sources,FOLDER): its C files relative to the source tree; $(call objects,FILES): their objects.
+# make SKIP=shared/new.c builds without a file that is not ready yet.
+sources = $(filter-out $(SKIP),$(patsubst $(top_srcdir)/%,%,$(wildcard $(top_srcdir)/$(1)/*.c)))
+objects = $(patsubst %,obj/%.o,$(basename $(1)))
+
+obj/%.o: $(top_srcdir)/%.c
+	$(call say,CC)$(MKDIR_P) $(@D) && $(COMPILE_C) -c -o $@ $<
+obj/%.o: $(top_srcdir)/%.cc
+	$(call say,CXX)$(MKDIR_P) $(@D) && $(COMPILE_CXX) -c -o $@ $<
+obj/gen/%.o: gen/%.c
+	$(call say,CC)$(MKDIR_P) $(@D) && $(COMPILE_C) -c -o $@ $<
+
+# ---- the generator: linked without the library, whose queries it makes --------------------------
+
+APIGEN_OBJ = $(call objects,$(call sources,tools/apigen))
+bin/apigen: $(APIGEN_OBJ)
+	$(call say,LD)$(MKDIR_P) $(@D) && $(LINK_C) -o $@ $^ $(HOUSE_LIBS)
+
+# ---- librookery ---------------------------------------------------------------------------------
+
+CORE_SQL = $(wildcard $(top_srcdir)/shared/core/*.sql)
+LIB_C = $(call sources,shared) $(call sources,shared/core)
+LIB_CC = $(patsubst $(top_srcdir)/%,%,$(wildcard $(top_srcdir)/shared/*.cc))
+LIB_OBJ = $(call objects,$(LIB_C) $(LIB_CC)) $(if $(CORE_SQL),obj/gen/core_sql.o)
+
+librookery.a: $(LIB_OBJ)
+	$(call say,AR)rm -f $@ && $(AR) crs $@ $^
+
+gen/core_sql.h: gen/core_sql.c ;
+gen/core_sql.c: $(CORE_SQL) $(wildcard $(top_srcdir)/shared/core/*.c) bin/apigen
+	$(call say,GEN)$(MKDIR_P) $(@D) && bin/apigen core $(addprefix --sql ,$(CORE_SQL)) \
+		--used-in $(wildcard $(top_srcdir)/shared/core/*.c) --out-c $@ --out-h $(@:.c=.h)
+# Before dependencies are known, whatever may include a generated header waits for it.
+$(call objects,$(call sources,shared/core)) obj/gen/core_sql.o: | $(if $(CORE_SQL),gen/core_sql.h)
+
+# ---- apps: one a family folder ------------------------------------------------------------------
+
+# "whatsapp/devices whatsapp/messages …": each folder with a contract of its own name.
+FAMILIES = $(sort $(foreach d,$(wildcard $(top_srcdir)/fcgi-apps/*/*/),$(if $(wildcard \
+	$(d)$(notdir $(d:/=)).yaml),$(patsubst $(top_srcdir)/fcgi-apps/%/,%,$(d)))))
+SURFACES = $(sort $(patsubst %/,%,$(dir $(FAMILIES))))
+APPS = $(foreach f,$(FAMILIES),bin/rk-$(subst /,-,$(f)))
+yaml_of = $(foreach f,$(1),$(top_srcdir)/fcgi-apps/$(f)/$(notdir $(f)).yaml)
+
+# $(1) SURFACE/FAMILY, $(2) SURFACE, $(3) FAMILY, $(4) its C files
+define family_rules
+gen/$(1).gen.h: gen/$(1).gen.c ;
+gen/$(1).gen.c: $(wildcard $(top_srcdir)/fcgi-apps/$(1)/*.yaml $(top_srcdir)/fcgi-apps/$(1)/*.sql) \
+		$(addprefix $(top_srcdir)/,$(4)) $(CORE_SQL) bin/apigen
+	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen family $(2) $(3) --yaml $(call yaml_of,$(1)) \
+		$(addprefix --sql ,$(wildcard $(top_srcdir)/fcgi-apps/$(1)/*.sql)) \
+		$(addprefix --core-sql ,$(CORE_SQL)) $(addprefix --c $(top_srcdir)/,$(4)) \
+		--out-c $$@ --out-h $$(@:.c=.h)
+$(call objects,$(4)) obj/gen/$(1).gen.o: AM_CPPFLAGS += -Igen/$(2)
+$(call objects,$(4)): | gen/$(1).gen.h $(if $(CORE_SQL),gen/core_sql.h)
+bin/rk-$(2)-$(3): obj/gen/$(1).gen.o $(call objects,$(4)) librookery.a
+	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS)
+endef
+$(foreach f,$(FAMILIES),$(eval $(call family_rules,$(f),$(patsubst %/,%,$(dir $(f))),$(notdir \
+	$(f)),$(call sources,fcgi-apps/$(f)))))
+
+# ---- daemons and the control helper -------------------------------------------------------------
+
+# $(1) program, $(2) folder
+define program_rules
+bin/$(1): $(call objects,$(call sources,$(2))) librookery.a
+	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS)
+$(call objects,$(call sources,$(2))): | $(if $(CORE_SQL),gen/core_sql.h)
+endef
+CTL = bin/rk-ctl
+DAEMONS = $(if $(call sources,wsrelay),bin/rk-wsrelay) $(if $(call sources,jobs),bin/rk-jobs)
+$(eval $(call program_rules,rk-ctl,tools/ctl))
+$(eval $(call program_rules,rk-wsrelay,wsrelay))
+$(eval $(call program_rules,rk-jobs,jobs))
+
+rookery.conf: bin/rk-ctl
+	$(call say,GEN)bin/rk-ctl config --template >$@.tmp && mv $@.tmp $@
+
+# ---- what web servers and readers need ----------------------------------------------------------
+
+families_of = $(filter $(1)/%,$(FAMILIES))
+OPENAPI = $(foreach s,$(SURFACES),web/$(s)/openapi.json)
+ROUTES = $(foreach s,$(SURFACES),gen/routes-$(s).lighttpd.conf gen/routes-$(s).apache.conf)
+WEB_DATA = $(OPENAPI)
+
+base_whatsapp = /api/v1
+base_sentinal = /v1
+base_gateway = /api
+base_chatcall = /api/v1
+base_intok = /api
+
+# $(1) surface
+define surface_rules
+web/$(1)/openapi.json: $(call yaml_of,$(call families_of,$(1))) bin/apigen
+	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen openapi $(1) --title "Rookery: $(1)" \
+		--base $(base_$(1)) --out $$@ $(call yaml_of,$(call families_of,$(1)))
+gen/routes-$(1).%.conf: $(call yaml_of,$(call families_of,$(1))) bin/apigen
+	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen routes $(1) --server $$* --out $$@ \
+		$(call yaml_of,$(call families_of,$(1)))
+endef
+$(foreach s,$(SURFACES),$(eval $(call surface_rules,$(s))))
+
+define install_trees
+	$(MKDIR_P) $(DESTDIR)$(pkgdatadir)/contracts $(DESTDIR)$(pkgdatadir)/web
+	for f in $(FAMILIES); do $(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/contracts/$${f%/*}" && \
+		$(INSTALL_DATA) $(top_srcdir)/fcgi-apps/$$f/$${f#*/}.yaml \
+			"$(DESTDIR)$(pkgdatadir)/contracts/$$f.yaml" || exit 1; done
+	for f in $(OPENAPI); do $(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/$${f%/*}" && \
+		$(INSTALL_DATA) $$f "$(DESTDIR)$(pkgdatadir)/$$f" || exit 1; done
+endef
+
+# ---- unit tests ---------------------------------------------------------------------------------
+
+# A test that needs a file of a daemon names it: TEST_EXTRA_test_frame = wsrelay/frame.c
+-include $(top_srcdir)/tests/unit/extra.mk
+UNIT_C = $(patsubst $(top_srcdir)/%,%,$(wildcard $(top_srcdir)/tests/unit/test_*.c))
+UNIT_TESTS = $(patsubst tests/unit/%.c,check/%,$(UNIT_C))
+
+# $(1) test_NAME
+define unit_rules
+check/$(1): obj/tests/unit/$(1).o $(call objects,$(TEST_EXTRA_$(1))) librookery.a
+	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS) $$(CMOCKA_LIBS)
+obj/tests/unit/$(1).o: | $(if $(CORE_SQL),gen/core_sql.h)
+endef
+$(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
+
+# ---- dependencies found by the compiler ---------------------------------------------------------
+
+-include $(shell find obj -name '*.d' 2>/dev/null)

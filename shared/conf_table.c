@@ -1,0 +1,174 @@
+/* The list of all settings, and the file made from it: see conf_table.h. */
+#include "conf_table.h"
+
+#include <stddef.h>
+#include "conf.h"
+
+/* clang-format off */
+#define GROUP(text) {text, SET_GROUP, 0, 0, 0, 0}
+#define TEXT(name, dflt, about) {name, SET_TEXT, dflt, 0, 0, about}
+#define CHOICE(name, dflt, words, about) {name, SET_CHOICE, dflt, words, 0, about}
+#define COUNT(name, dflt, min, max, about) {name, SET_COUNT, dflt, min, max, about}
+#define DURATION(name, dflt, min, max, about) {name, SET_DURATION, dflt, min, max, about}
+#define SIZE(name, dflt, min, max, about) {name, SET_SIZE, dflt, min, max, about}
+#define BOOL(name, dflt, about) {name, SET_BOOL, dflt, 0, 0, about}
+#define LIMIT(name, dflt, about) {name, SET_LIMIT, dflt, 0, 0, about}
+#define SECRET(name, about) {name, SET_SECRET, "", 0, 0, about}
+#define PORT(name, dflt, about) COUNT(name, dflt, "1", "65535", about)
+
+#ifndef ROOKERY_STATEDIR
+#define ROOKERY_STATEDIR "/var/lib/rookery"
+#endif
+
+const struct setting conf_table[] = {
+	GROUP("Where things are"),
+	TEXT("run.dir", ROOKERY_STATEDIR, "Run directory: sockets, keys, logs, database ($ROOKERY_RUN)"),
+	TEXT("data.dir", "RUN/data", "Files that outlive a request: media, exports"),
+
+	GROUP("PostgreSQL"),
+	TEXT("db.host", "RUN/pg-socket", "Socket directory or host name of PostgreSQL"),
+	PORT("db.port", "5432", "Port; names the socket file when db.host is a directory"),
+	TEXT("db.name", "rookery", "Database"),
+	TEXT("db.user", "", "Role; empty is the system user's name"),
+	SECRET("db.password", "Password of the role, when the server asks for one"),
+	DURATION("db.idle", "30s", "1s", "1d", "Idle time after which a worker closes its connection"),
+	DURATION("db.timeout", "15s", "1s", "1h", "A statement running longer is cancelled"),
+
+	GROUP("Redis"),
+	TEXT("redis.socket", "RUN/redis/redis.sock", "Unix socket of Redis"),
+	DURATION("redis.timeout", "2s", "1s", "1m", "A command without an answer for so long has failed"),
+	SIZE("redis.memory", "512m", "16m", NULL, "maxmemory of the private Redis"),
+
+	GROUP("Web server"),
+	CHOICE("http.server", "lighttpd", "lighttpd|apache", "Web server that ./rookery up starts"),
+	TEXT("http.bind", "127.0.0.1", "Address that the ports below listen on"),
+	PORT("whatsapp.port", "8080", "Port of the surface whatsapp"),
+	PORT("sentinal.port", "8081", "Port of the surface sentinal"),
+	PORT("gateway.port", "8082", "Port of the surface gateway"),
+	PORT("chatcall.port", "8083", "Port of the surface chatcall"),
+	PORT("intok.port", "3001", "Port of the surface intok"),
+	COUNT("http.workers", "2", "1", "64", "Worker processes of lighttpd"),
+	COUNT("http.connections", "8192", "64", "1000000", "Open connections the web server accepts"),
+
+	GROUP("Apps"),
+	COUNT("workers.max", "4", "1", "256", "Most worker processes of one app"),
+	COUNT("workers.batch", "32", "1", "256", "Most waiting requests a worker takes in one batch"),
+	DURATION("workers.idle", "30s", "1s", "1d", "A surplus worker without work for so long ends"),
+	DURATION("workers.drain", "30s", "1s", "1h", "Time a worker has to finish when its app restarts or stops"),
+	SIZE("body.max", "1m", "1k", "1g", "Largest request body of operations that name no limit"),
+	SIZE("upload.max", "100m", "1k", "16g", "Largest raw or multipart request body"),
+	TEXT("upload.dir", "RUN/tmp", "Where raw and multipart bodies are kept while they are read"),
+	DURATION("idempotency.keep", "24h", "1m", "30d", "An answer is repeated for its Idempotency-Key so long"),
+
+	GROUP("Sign-in"),
+	DURATION("token.lifetime", "15m", "1m", "1d", "Lifetime of an access token"),
+	DURATION("session.lifetime", "60d", "1h", "3650d", "A session ends when it was not refreshed for so long"),
+	DURATION("login.lifetime", "10m", "1m", "1d", "Time to answer the second step of a sign-in"),
+	COUNT("pin.attempts", "5", "1", "100", "Wrong PINs before the account's second step is locked"),
+	DURATION("pin.lock", "15m", "1s", "30d", "How long it is locked then"),
+	DURATION("ticket.lifetime", "60s", "5s", "10m", "Lifetime of a WebSocket ticket, usable once"),
+
+	GROUP("One-time codes"),
+	COUNT("otp.digits", "6", "4", "9", "Digits of a code"),
+	DURATION("otp.lifetime", "10m", "30s", "1d", "Lifetime of a code"),
+	COUNT("otp.attempts", "5", "1", "100", "Wrong codes before the registration is closed"),
+	DURATION("otp.resend", "60s", "0s", "1d", "Time between two codes of one registration"),
+	COUNT("otp.sends", "5", "1", "100", "Most codes sent for one registration"),
+	CHOICE("otp.provider", "dev", "dev|http", "dev: shown by ./rookery otp PHONE; http: posted to otp.url"),
+	TEXT("otp.url", "", "Address of the provider (form-encoded POST)"),
+	TEXT("otp.account", "", "User name at the provider (HTTP basic authentication)"),
+	SECRET("otp.secret", "Password at the provider"),
+	TEXT("otp.from", "", "Sender shown to the receiver"),
+	DURATION("otp.timeout", "10s", "1s", "2m", "The provider has so long to answer"),
+
+	GROUP("Request limits: count/seconds for each account, or address before sign-in; 0 is unlimited"),
+	LIMIT("limit.general", "600/60", "Operations of no other class"),
+	LIMIT("limit.auth", "20/60", "Sign-in, codes, PINs and refreshing"),
+	LIMIT("limit.messages", "3000/60", "Sending, editing and deleting messages"),
+	LIMIT("limit.sync", "600/60", "Reading queues and histories"),
+	LIMIT("limit.acks", "6000/60", "Acknowledging messages"),
+	LIMIT("limit.reactions", "600/60", "Reactions"),
+	LIMIT("limit.keys", "300/60", "Uploading and taking key material"),
+	LIMIT("limit.contacts", "600/60", "Contacts and blocks"),
+	LIMIT("limit.groups", "120/60", "Making and changing groups"),
+	LIMIT("limit.invitations", "20/3600", "Invitations sent to people without an account"),
+	LIMIT("limit.qr", "30/3600", "QR codes made"),
+	LIMIT("limit.media", "120/60", "Uploads and downloads"),
+
+	GROUP("Messages, groups and queues"),
+	SIZE("message.max", "64k", "1k", "16m", "Largest ciphertext of one message to one device"),
+	DURATION("message.edit_window", "15m", "0s", "3650d", "A message may be edited so long after it was sent"),
+	DURATION("message.delete_window", "60h", "0s", "3650d", "A message may be deleted for everyone so long"),
+	DURATION("message.keep_deleted", "30d", "0s", "3650d", "Rows of deleted messages are kept so long"),
+	COUNT("group.max", "1024", "2", "100000", "Members of a group"),
+	COUNT("broadcast.max", "256", "1", "100000", "Receivers of a broadcast"),
+	COUNT("forward.max", "20", "1", "1000", "Conversations one message is forwarded to at once"),
+	COUNT("contacts.max", "20000", "1", "1000000", "Contacts of one account"),
+	COUNT("device.max", "8", "1", "100", "Devices of one account"),
+	COUNT("prekeys.max", "1000", "1", "100000", "One-time prekeys kept for one device"),
+	COUNT("prekeys.low", "20", "0", "10000", "A device is told when fewer one-time prekeys are left"),
+	COUNT("queue.max", "10000", "1", "1000000", "Messages in one offline queue"),
+	DURATION("queue.keep", "30d", "1h", "3650d", "An undelivered message is kept so long"),
+	DURATION("web.session.lifetime", "14d", "1h", "3650d", "A linked web client is signed out after so long"),
+	DURATION("qr.max_validity", "30d", "1m", "3650d", "Longest validity of a QR code"),
+	DURATION("invitation.lifetime", "30d", "1h", "3650d", "Validity of an invitation"),
+
+	GROUP("Events"),
+	COUNT("events.keep", "20000", "1000", "10000000", "Events a client can resume from, in PostgreSQL"),
+	COUNT("events.stream_keep", "20000", "1000", "10000000", "Entries kept in the Redis stream"),
+
+	GROUP("Relay (WebSocket)"),
+	COUNT("relay.port", "0", "0", "65535", "Port the relay itself also listens on; 0 is none"),
+	TEXT("relay.bind", "127.0.0.1", "Address of that port"),
+	DURATION("relay.auth_timeout", "10s", "1s", "5m", "A connection has so long to name its account"),
+	DURATION("relay.ping", "25s", "1s", "1h", "Time between pings"),
+	DURATION("relay.idle", "75s", "2s", "1d", "A connection that shows no life for so long is closed"),
+	SIZE("relay.log_bytes", "64m", "1m", "16g", "Encoded events the relay keeps for slow and resuming clients"),
+	COUNT("relay.gap_ms", "1500", "0", "60000", "Milliseconds to wait for a missing sequence number"),
+	TEXT("relay.origins", "", "Allowed Origin headers, separated by blanks; empty allows every one"),
+	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections"),
+	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account"),
+	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
+
+	GROUP("Jobs"),
+	DURATION("jobs.tick", "1s", "1s", "1m", "How often the jobs daemon looks for due work"),
+	DURATION("jobs.sweep", "10s", "1s", "1h", "How far back the sweeper compares events with the stream"),
+	COUNT("jobs.batch", "500", "1", "100000", "Rows one job changes in one transaction"),
+	DURATION("jobs.expire", "60s", "1s", "1d", "How often expired codes, sessions and tickets are removed"),
+	DURATION("jobs.keep_failed", "7d", "1h", "3650d", "Failed deliveries are kept so long"),
+
+	GROUP("Mail"),
+	TEXT("smtp.url", "", "smtp://HOST:PORT or smtps://HOST:PORT; empty sends no mail"),
+	TEXT("smtp.user", "", "User name at the mail server"),
+	SECRET("smtp.password", "Password at the mail server"),
+	TEXT("smtp.from", "", "Sender address"),
+
+	GROUP("Operation"),
+	CHOICE("log.level", "info", "debug|info|warn|error", "Least important lines that are logged"),
+	SECRET("operator.token", "Bearer token of the operator: metrics and operator pages from afar"),
+};
+const int conf_table_n = sizeof(conf_table) / sizeof(*conf_table);
+/* clang-format on */
+
+void
+conf_template(FILE *out)
+{
+	fputs("# Settings of Rookery.  A line NAME = VALUE changes one; what is commented out is "
+	      "the default.\n"
+	      "# The environment comes first: db.name is overridden by ROOKERY_DB_NAME.  Durations "
+	      "take s, m, h\n"
+	      "# or d, sizes k, m or g; RUN/ at the start of a value stands for the run directory. "
+	      " Secrets are\n"
+	      "# files of mode 600 in RUN/keys, or environment variables.\n",
+	    out);
+	for (int i = 0; i < conf_table_n; i++) {
+		const struct setting *set = &conf_table[i];
+
+		if (set->type == SET_GROUP)
+			fprintf(out, "\n# ---- %s\n\n", set->name);
+		else if (set->type == SET_SECRET)
+			fprintf(out, "# %s: file RUN/keys/%s\n\n", set->about, set->name);
+		else
+			fprintf(out, "# %s\n#%s = %s\n\n", set->about, set->name, set->dflt);
+	}
+}

@@ -1,0 +1,11 @@
+/*
+ * ctl: the commands of rk-ctl.  Each gets its own name as argv[0] and answers the exit status.
+ *
+ *	{"config", ctl_config, …}
+ */
+#ifndef ROOKERY_CTL_H
+#define ROOKERY_CTL_H
+
+int ctl_config(int argc, char **argv);
+
+#endif
