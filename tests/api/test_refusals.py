@@ -23,13 +23,18 @@ RESTLESS = {"event"}
 
 
 @pytest.fixture(scope="module")
-def me(farm):
-    return Account.register(farm)
+def crowd(farm):
+    return [Account.register(farm) for _ in range(40)]
 
 
 @pytest.fixture(scope="module")
-def refusals(me):
-    return Refusals(me)
+def me(crowd):
+    return crowd[0]
+
+
+@pytest.fixture(scope="module")
+def refusals(crowd):
+    return Refusals(crowd)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def nothing_changes(request, farm):
     if request.node.get_closest_marker("writes"):
         yield
         return
-    for name in ("me", "bystanders"):
+    for name in ("crowd", "bystanders"):
         if name in request.fixturenames:
             request.getfixturevalue(name)
     before = digest(farm)
@@ -244,7 +249,7 @@ def test_values_out_of_bounds_are_refused_and_named(refusals, with_body):
 
 
 def test_oversized_bodies_are_refused(refusals, farm, with_body):
-    limit = int(farm.settings.get("http.body_limit", 1 << 20))
+    limit = farm.size("body.max")
     def big(op):
         size = op.node.get("x-body-limit", limit)
         return b'{"a": "' + b"a" * size + b'"}' if size <= 4 << 20 else None

@@ -85,12 +85,11 @@ class Farm:
 
     def learn(self):
         """Read the settings in force and the documents of the surfaces that are served."""
-        lines = self.rookery("config").stdout.splitlines()
-        pairs = (line.split("#")[0].partition("=") for line in lines if not line.startswith("#"))
-        self.settings = {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+        lines = self.rookery("config").stdout.splitlines()  # name = value  # where it comes from
+        pairs = (line.rpartition("  # ")[0].partition(" = ") for line in lines if not line.startswith("#"))
+        self.settings = {name: value for name, _, value in pairs if name}
         for name, mount in MOUNTS.items():
-            port = int(self.settings.get(f"{name}.port", 0))
-            site = Site(name, "127.0.0.1", port, mount, self.record.watch)
+            site = Site(name, "127.0.0.1", int(self.settings[f"{name}.port"]), mount, self.record.watch)
             with contextlib.suppress(OSError):
                 reply = site.raw("GET", "/openapi.json")
                 if reply.status == 200:
@@ -105,12 +104,17 @@ class Farm:
     def site(self, name="whatsapp"):
         return self.sites[name]
 
+    def size(self, name):
+        """A setting in bytes: "64k" is 65536."""
+        value = self.settings[name]
+        return int(value.rstrip("kmg")) << {"k": 10, "m": 20, "g": 30}.get(value[-1], 0)
+
     # ---- behind the farm ----------------------------------------------------------------------
 
     def sql(self, query, *values):
         """Rows as dictionaries; [] for a statement that answers none."""
         connection = psycopg2.connect(host=str(self.run / "pg-socket"), dbname=self.settings["db.name"],
-                                      user=self.settings.get("db.user"), connect_timeout=10)
+                                      user=self.settings["db.user"] or None, connect_timeout=10)
         try:
             with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
                 cursor.execute(query, values or None)
@@ -139,12 +143,30 @@ class Farm:
     def children(self, pid):
         return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def kill(self, service, worker=False, number=signal.SIGKILL):
+    def alive(self, service):
+        """The process under a service name, None while there is none."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = self.pid(service)
+            os.kill(pid, 0)
+            return pid
+
+    def kill(self, service, worker=False):
         """Kill what runs under a service name, or one worker of it; the pid that was killed."""
         pid = self.pid(service)
         pid = self.children(pid)[0] if worker else pid
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGKILL)
         return pid
+
+    def kill_all(self, service):
+        """Kill a service and its children at once."""
+        pid = self.pid(service)
+        for victim in [*self.children(pid), pid]:
+            os.kill(victim, signal.SIGKILL)
+
+    def kill_session(self):
+        """Kill the database process of one client, which makes PostgreSQL throw out all of them and recover."""
+        os.kill(self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                         " AND pid <> pg_backend_pid() LIMIT 1")[0]["pid"], signal.SIGKILL)
 
     def ready(self):
         with contextlib.suppress(OSError):

@@ -107,11 +107,11 @@ class Account(Caller):
         self.post("/crypto/keys", keys)
         return keys
 
-    def say(self, to, text="hello", client_id=None, **more):
+    def say(self, to, text="hello", keep=True, **more):
         """Send an encrypted message to an account (a direct conversation comes into being)."""
         return self.post("/messages", {
             "recipientId": to.id, "ciphertext": b64(text.encode()), "messageType": "text",
-            "clientMessageId": client_id or str(uuid.uuid4()), **more})
+            "clientMessageId": str(uuid.uuid4()), **more}, keep=keep)
 
     def group(self, *members, name=None):
         """Found a group with these members; its id."""

@@ -8,6 +8,7 @@ ones that were not refused as they should be are reported together, one line eac
 """
 import concurrent.futures
 import copy
+import itertools
 import json
 from dataclasses import dataclass, field
 
@@ -43,8 +44,9 @@ def shape_fault(surface, reply):
 
 
 def names_field(body, name):
-    """Is name (or a part of it: name.x, name[0]) the field the problem names?"""
-    named = [body.get("field")] + [error.get("field") for error in body.get("errors", [])]
+    """Is name (or a part of it: name.x, name[0]) the field the refusal names, wherever its surface puts it?"""
+    named = [body.get("field"), *(body.get("details") or {}), *(body.get("extra_info") or {}),
+             str(body.get("error")).partition(": ")[0]]
     return any(given and (given == name or given.startswith((name + ".", name + "["))) for given in named)
 
 
@@ -63,11 +65,10 @@ class Attempt:
 
 
 class Refusals:
-    def __init__(self, caller):
-        self.caller, self.tried = caller, 0
+    """Sends attempts as each of its callers in turn, so that nobody reaches a rate limit."""
 
-    def ids(self):
-        return {"userId": self.caller.id}
+    def __init__(self, callers):
+        self.callers = itertools.cycle(callers)
 
     def query(self, op):
         return {p["name"]: self.text(example(p["schema"], op.document)) for p in op.inputs("query") if p.get("required")}
@@ -77,15 +78,15 @@ class Refusals:
         return value if isinstance(value, str) else json.dumps(value)
 
     def send(self, attempt):
-        op, headers = attempt.op, dict(attempt.headers)
-        token = f"Bearer {self.caller.token}" if attempt.token == "own" else attempt.token
-        if token and "Authorization" not in headers:
+        op, headers, caller = attempt.op, dict(attempt.headers), next(self.callers)
+        token = f"Bearer {caller.token}" if attempt.token == "own" else attempt.token
+        if token:
             headers["Authorization"] = token
         body = attempt.body
         if isinstance(body, str) and body == "right":
             body = example(op.body, op.document) if op.body else None
         query = self.query(op) if attempt.query is None else attempt.query
-        return op.document.site.raw(attempt.method or op.method, op.at({**self.ids(), **attempt.path}), body, headers, query)
+        return op.document.site.raw(attempt.method or op.method, op.at({"userId": caller.id, **attempt.path}), body, headers, query)
 
     def fault(self, attempt):
         """None when the attempt was refused as it should be, else a line that says what happened."""

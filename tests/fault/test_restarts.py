@@ -1,0 +1,58 @@
+"""Restarting one app while it is under load refuses no request and cuts none."""
+import threading
+import time
+
+import pytest
+
+from lib.storm import Storm
+
+
+class Load(threading.Thread):
+    """Sends without pause and without mercy: the first answer that is not 201, or no answer, is kept as the failure."""
+
+    def __init__(self, sender, receiver, keep):
+        super().__init__(daemon=True)
+        self.sender, self.receiver, self.keep = sender, receiver, keep
+        self.count, self.failure, self.stopped = 0, None, threading.Event()
+
+    def run(self):
+        try:
+            while not self.stopped.is_set():
+                self.sender.say(self.receiver, keep=self.keep)
+                self.count += 1
+        except Exception as failure:
+            self.failure = failure
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept connections", "fresh connections"])
+def test_restarting_an_app_refuses_no_request(farm, account, keep):
+    loads = [Load(account(), account(), keep) for _ in range(6)]
+    for load in loads:
+        load.start()
+    before, workers = farm.pid("whatsapp-messages"), set()
+    for _ in range(4):
+        time.sleep(0.8)
+        workers |= set(farm.children(before))
+        assert farm.rookery("restart", "whatsapp-messages").returncode == 0
+    time.sleep(0.8)
+    for load in loads:
+        load.stopped.set()
+        load.join(30)
+    assert not [load.failure for load in loads if load.failure]
+    assert farm.pid("whatsapp-messages") == before, "a graceful restart keeps the master"
+    assert not workers & set(farm.children(before)), "the old workers are gone"
+    assert sum(load.count for load in loads) > 200
+
+
+def test_restarting_the_relay_loses_no_event(farm):
+    with Storm(farm, each=40) as storm:
+        assert farm.rookery("restart", "wsrelay").returncode == 0
+    storm.settle()
+    storm.check()
+
+
+def test_restarting_every_app_leaves_the_farm_ready(farm):
+    for service in farm.services:
+        if service.startswith("whatsapp-"):
+            assert farm.rookery("restart", service).returncode == 0
+    assert farm.ready()
