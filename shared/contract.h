@@ -36,6 +36,7 @@ enum schema_format {
 	FMT_PHONE,  /* E.164 by rule: + and 7 to 15 digits, the first not 0 */
 	FMT_EMAIL,
 	FMT_URI,
+	FMT_BINARY, /* "binary": a file part of a multipart body; the input is the part's file name */
 };
 
 struct field {
@@ -55,7 +56,7 @@ struct schema {
 	int min_items, max_items; /* also minProperties/maxProperties of objects; -1 when open */
 	const char *pattern;      /* PCRE2; NULL when any */
 	void **pattern_code;      /* compiled at first use */
-	const char *const *choices; /* enum, NULL-terminated; NULL when open */
+	const char *const *choices; /* enum, NULL-terminated, numbers and booleans as JSON text; NULL when open */
 	const struct field *fields;
 	int n_fields;
 	const struct schema *items; /* of arrays; NULL when anything */
@@ -77,15 +78,21 @@ enum input_kind {
 	KIND_JSON,    /* json_t * (array, object or mixed); NULL when absent */
 };
 
+/*
+ * A body that is no object, or an object without listed properties, is one input "body" of
+ * KIND_JSON.  When the body is a oneOf, struct NAME_in begins with "int form", the index of the
+ * alternative that was sent (offset 0).
+ */
 struct input {
-	const char *name;
+	const char *name; /* as documented */
 	enum input_where where;
 	enum input_kind kind;
 	const struct schema *schema;
 	bool required;
 	bool self;     /* x-self: must be the caller's account id, or "me" */
 	short invalid; /* x-invalid */
-	const char *dflt; /* default as text, NULL when none (query and header inputs) */
+	const char *bind; /* its name in queries: name, NAME_body beside a parameter of that name, - as _ */
+	const char *dflt; /* default as text, NULL when none */
 	size_t offset;     /* of the value in struct NAME_in */
 	size_t has_offset; /* of has_NAME; 0 for KIND_TEXT and KIND_JSON */
 };
@@ -152,8 +159,8 @@ struct op {
 	void (*handle_batch)(struct req **r, const void *const *in, int n);
 	const struct query *query; /* x-query: answered without C */
 	int success;               /* status of a good answer */
-	const char *list_field;    /* x-list of QUERY_LIST: "items" */
-	const char *total_field;   /* "total", "totalItems", … */
+	const char *list_field;    /* x-list: "items"; rows of QUERY_MANY without it are a bare array */
+	const char *total_field;   /* "total", "totalItems", …; NULL when not answered */
 	const struct status *statuses;
 	int n_statuses;
 	const struct constraint_map *constraints;
