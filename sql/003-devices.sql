@@ -1,0 +1,146 @@
+-- Devices and what belongs to one: sessions, Signal keys, browser sessions, stores for what it missed.
+
+CREATE TABLE device (
+	id uuid PRIMARY KEY DEFAULT uuid7(),
+	account_id uuid NOT NULL REFERENCES account,
+	name text,
+	platform text,
+	fingerprint text,
+	identity_key text,
+	registration_id bigint,
+	signed_prekey text,
+	signed_prekey_signature text,
+	keys_registered_at timestamptz,		-- when the bundle became whole
+	push_token text,
+	websocket_capable boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	updated_at timestamptz NOT NULL DEFAULT now(),
+	last_seen_at timestamptz NOT NULL DEFAULT now(),
+	revoked_at timestamptz,
+	CONSTRAINT device_bundle_whole CHECK (keys_registered_at IS NULL OR
+		(identity_key IS NOT NULL AND signed_prekey IS NOT NULL AND signed_prekey_signature IS NOT NULL))
+) WITH (fillfactor = 85);
+CREATE UNIQUE INDEX device_fingerprint_once ON device (account_id, fingerprint) WHERE revoked_at IS NULL;
+CREATE INDEX device_account ON device (account_id, created_at);
+
+-- A sign-in: what an access token's sid names.  The refresh token changes at every use; seeing the one before
+-- again means that it was stolen, and ends the session.
+CREATE TABLE session (
+	id uuid PRIMARY KEY DEFAULT uuid7(),
+	account_id uuid NOT NULL REFERENCES account,
+	device_id uuid REFERENCES device,
+	surface text NOT NULL DEFAULT 'whatsapp',
+	refresh_hash text CONSTRAINT session_refresh_key UNIQUE,
+	previous_refresh_hash text,
+	user_agent text,
+	remote text,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	last_used_at timestamptz NOT NULL DEFAULT now(),
+	expires_at timestamptz NOT NULL,
+	revoked_at timestamptz
+);
+CREATE INDEX session_account ON session (account_id) WHERE revoked_at IS NULL;
+CREATE INDEX session_device ON session (device_id) WHERE revoked_at IS NULL;
+CREATE UNIQUE INDEX session_previous_refresh_key ON session (previous_refresh_hash)
+	WHERE previous_refresh_hash IS NOT NULL;
+CREATE INDEX session_expires_at ON session (expires_at);
+
+-- One-time prekeys, handed out oldest first and exactly once (prekey_take).
+CREATE TABLE one_time_prekey (
+	device_id uuid NOT NULL REFERENCES device,
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	public_key text NOT NULL,
+	key_id integer,			-- the uploader's own number, where its surface has one
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (device_id, id),
+	CONSTRAINT one_time_prekey_once UNIQUE (device_id, public_key)
+);
+
+CREATE TABLE web_session (
+	id uuid PRIMARY KEY DEFAULT uuid7(),
+	account_id uuid NOT NULL REFERENCES account,
+	session_id uuid REFERENCES session,
+	device_id uuid REFERENCES device,
+	device_name text NOT NULL,
+	user_agent text,
+	public_key text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	expires_at timestamptz NOT NULL,
+	revoked_at timestamptz
+);
+CREATE UNIQUE INDEX web_session_once ON web_session (account_id, public_key) WHERE revoked_at IS NULL;
+CREATE INDEX web_session_expires_at ON web_session (expires_at);
+
+-- A store that a device fills for itself while it is offline.
+CREATE TABLE offline_queue (
+	id uuid PRIMARY KEY DEFAULT uuid7(),
+	account_id uuid NOT NULL REFERENCES account,
+	device_id uuid NOT NULL REFERENCES device CONSTRAINT offline_queue_once UNIQUE,
+	client_public_key text NOT NULL,
+	last_position bigint NOT NULL DEFAULT 0,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX offline_queue_account ON offline_queue (account_id);
+
+CREATE TABLE offline_queue_item (
+	id uuid PRIMARY KEY DEFAULT uuid7(),
+	queue_id uuid NOT NULL REFERENCES offline_queue ON DELETE CASCADE,
+	position bigint NOT NULL,
+	message_id text NOT NULL,	-- the client's
+	ciphertext text NOT NULL,
+	metadata jsonb NOT NULL DEFAULT '{}',
+	queued_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT offline_queue_item_position UNIQUE (queue_id, position),
+	CONSTRAINT offline_queue_item_once UNIQUE (queue_id, message_id)
+);
+
+-- ---- functions ---------------------------------------------------------------------------------
+
+-- Take one prekey bundle of an account: of the device asked for, else of the one seen last that still has a
+-- one-time key.  Two callers never get the same key; one whose transaction fails gives it back.
+--	404	no account, no device, or no key material	409	no one-time key is left
+CREATE FUNCTION prekey_take(p_account uuid, p_device uuid DEFAULT NULL)
+RETURNS TABLE (device_id uuid, registration_id bigint, identity_key text, signed_prekey text,
+	signed_prekey_signature text, one_time_prekey text, key_id integer)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	d record;
+	k record;
+	found_bundle boolean := false;
+BEGIN
+	FOR d IN
+		SELECT * FROM device
+		WHERE account_id = p_account AND revoked_at IS NULL AND keys_registered_at IS NOT NULL
+			AND (p_device IS NULL OR id = p_device)
+		ORDER BY last_seen_at DESC, id
+	LOOP
+		found_bundle := true;
+		WITH oldest AS MATERIALIZED (
+			SELECT o.device_id, o.id FROM one_time_prekey o WHERE o.device_id = d.id
+			ORDER BY o.id LIMIT 1 FOR UPDATE SKIP LOCKED)
+		DELETE FROM one_time_prekey t USING oldest
+		WHERE t.device_id = oldest.device_id AND t.id = oldest.id
+		RETURNING t.public_key, t.key_id INTO k;
+		IF FOUND THEN
+			RETURN QUERY SELECT d.id, d.registration_id, d.identity_key, d.signed_prekey,
+				d.signed_prekey_signature, k.public_key, k.key_id;
+			RETURN;
+		END IF;
+	END LOOP;
+	IF found_bundle THEN
+		PERFORM fail(409, 'No one-time prekey is left');
+	END IF;
+	PERFORM fail(404, 'No prekeys are registered for this user');
+END $$;
+
+-- Put one-time keys of a device on the shelf; keys it has there already are passed over.  Answers how many are new.
+CREATE FUNCTION prekey_add(p_device uuid, p_keys text[]) RETURNS integer
+LANGUAGE sql VOLATILE AS $$
+	WITH added AS (
+		INSERT INTO one_time_prekey (device_id, public_key)
+		SELECT p_device, k FROM unnest(p_keys) WITH ORDINALITY AS u (k, n) ORDER BY n
+		ON CONFLICT (device_id, public_key) DO NOTHING
+		RETURNING 1)
+	SELECT count(*)::integer FROM added
+$$;
