@@ -3,11 +3,11 @@
  *
  * One lazily opened connection a worker.  Commands are appended and sent together:
  *
- *	cache_cmd(&p, "INCR %s", key);        // printf-like, %s and %b as hiredis has them
- *	cache_cmd(&p, "EXPIRE %s 60", key);
- *	if (cache_flush(r))                   // one round trip; ERR_UNAVAILABLE when Redis is gone
+ *	n = cache_cmd("INCR %s", key);         // printf-like, %s and %b as hiredis has them
+ *	cache_cmd("EXPIRE %s 60", key);
+ *	if (cache_flush())                    // one round trip; ERR_UNAVAILABLE when Redis is gone
  *		...
- *	n = cache_int(r, 0);
+ *	count = cache_int(n);
  *
  * Replies live until the next cache_begin() or the end of the request, whichever is first.
  */
@@ -15,6 +15,7 @@
 #define ROOKERY_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 void cache_begin(void);                     /* forget earlier replies and pending commands */

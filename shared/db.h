@@ -2,8 +2,8 @@
  * db: PostgreSQL, and the only module that sees libpq.
  *
  * One lazily opened connection a worker, prepared statements kept by query slot, closed again after
- * an idle time.  A lost connection is opened anew once per request when nothing was written yet,
- * else the request ends in ERR_UNAVAILABLE.
+ * an idle time.  A connection that died while idle is opened anew; one lost under a statement ends
+ * the request in ERR_UNAVAILABLE, for the statement may have been committed.
  *
  * Parameters and columns are text; NULL is SQL null.  Results live in the request's arena.
  * Timestamps arrive as RFC 3339 in UTC with milliseconds ("2026-01-31T12:00:00.123Z").
@@ -26,9 +26,10 @@ struct db_res;
 
 /* Run q with q->n_params text values (NULL = SQL null) and set *res.  0 or ERR_*. */
 int db_query(struct req *r, const struct query *q, const char *const *params, struct db_res **res);
-/* Several statements as one transaction; left open at the end of a failed request it is rolled back. */
+/* Several statements as one transaction; left open at the end of a request it is rolled back. */
 int db_begin(struct req *r);
 int db_commit(struct req *r);
+void db_end(void); /* called by the runtime after every handler */
 bool db_ping(struct req *r); /* for readiness */
 void db_idle(void); /* close the connection if it has been idle for db.idle seconds */
 void db_close(void);

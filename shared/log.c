@@ -3,9 +3,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *program = "rookery";
 static enum log_level threshold = LOG_INFO_;
 
@@ -14,6 +16,16 @@ log_init(const char *name, enum log_level min)
 {
 	program = name;
 	threshold = min;
+}
+
+enum log_level
+log_level_named(const char *name)
+{
+	for (int i = LOG_DEBUG_; i <= LOG_ERROR_; i++) {
+		if (strcmp(level_names[i], name) == 0)
+			return (enum log_level) i;
+	}
+	return LOG_INFO_;
 }
 
 /* Append s as a JSON string, cut to what fits; bytes outside printable ASCII become \u escapes or '?'. */
@@ -42,7 +54,6 @@ quote(char *out, size_t size, const char *s)
 void
 log_line(enum log_level level, const char *event, ...)
 {
-	static const char *const names[] = {"debug", "info", "warn", "error"};
 	char line[4096];
 	struct timespec now;
 	struct tm tm;
@@ -57,7 +68,7 @@ log_line(enum log_level level, const char *event, ...)
 	n = strftime(line, sizeof line, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
 	n += (size_t) snprintf(line + n, sizeof line - n,
 	    ".%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"msg\":", now.tv_nsec / 1000000,
-	    names[level], program, (int) getpid());
+	    level_names[level], program, (int) getpid());
 	n += quote(line + n, sizeof line - n, event);
 	va_start(ap, event);
 	while ((key = va_arg(ap, const char *))) {

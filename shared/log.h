@@ -11,6 +11,8 @@
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 
 void log_init(const char *program, enum log_level min);
+/* "debug", "info", "warn" or "error"; anything else is info. */
+enum log_level log_level_named(const char *name);
 /* {"time","level","program","pid","msg":event, key: value …}; keys and values alternate, both strings. */
 void log_line(enum log_level level, const char *event, ...) __attribute__((sentinel));
 

@@ -1,8 +1,8 @@
 /*
  * req: one request as handlers see it.
  *
- * Ownership: everything reachable from struct req lives in req->arena and dies when the reply has
- * been flushed.  Handlers return 0 after a resp_*() call, or an error of err.h; the runtime renders
+ * Ownership: everything reachable from struct req lives in req->arena, which the requests of one batch
+ * share, and dies when their replies have been flushed.  Handlers return 0 after a resp_*() call, or an error of err.h; the runtime renders
  * and logs it.
  *
  *	int
@@ -28,10 +28,13 @@
 #include "err.h"
 
 struct db_res;
+struct fcgi_conn;
+
+struct event;
 
 struct req_event { /* published after the handler succeeded, see event.h */
 	struct req_event *next;
-	const char *entry; /* encoded stream entry fields as JSON text */
+	const struct event *event;
 };
 
 struct req {
@@ -45,6 +48,9 @@ struct req {
 	const char *remote;     /* client address as text, from the web server */
 	const char *method, *path, *query_string, *content_type;
 	int64_t content_length;
+
+	const char *input; /* the JSON body as it came, for idempotency */
+	size_t input_len;
 
 	/* Raw and multipart bodies: streamed to an unlinked file, descriptor closed with the arena. */
 	int body_fd;
@@ -64,8 +70,7 @@ struct req {
 	json_t *err_extra;   /* members added to the error body (RFC 9457 extensions) */
 
 	struct req_event *events, **events_tail;
-	void *wire; /* the fcgi module's own */
-	const char *(*header)(struct req *r, const char *name);
+	struct fcgi_conn *wire;
 	int64_t started_us;
 	int err; /* set by batch handlers per item */
 	bool replied;

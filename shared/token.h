@@ -21,6 +21,9 @@ struct token_claims {
 
 /* Make a key pair in RUN/keys when there is none.  0 or -1. */
 int token_keys_ensure(void);
+/* Make one more pair, which signs from now on; tokens of the older ones stay good until their files
+ * are removed.  Every process notices either within seconds.  0 or -1. */
+int token_keys_rotate(void);
 /* A signed token in the arena; NULL when no private key can be read. */
 char *token_issue(struct arena *a, const char *account, const char *session, const char *device,
     int64_t lifetime_seconds);

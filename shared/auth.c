@@ -1,0 +1,160 @@
+/* auth: see auth.h. */
+#include "auth.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "cache.h"
+#include "conf.h"
+#include "core_sql.h"
+#include "db.h"
+#include "log.h"
+#include "password.h"
+#include "req.h"
+#include "token.h"
+
+/* Replies of one request in the shared pipeline. */
+struct asked {
+	int revoked, count; /* reply indices, -1 when not asked */
+	int64_t limit, window, reset;
+};
+
+static const char *
+bearer(struct req *r)
+{
+	const char *header = req_header(r, "Authorization");
+
+	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+		return NULL;
+	header += 7;
+	return header + strspn(header, " ");
+}
+
+static bool
+is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || !*address;
+}
+
+static int
+unauthorized(struct req *r, const char *why)
+{
+	resp_header(r, "WWW-Authenticate", "Bearer realm=\"rookery\"%s",
+	    why ? ", error=\"invalid_token\"" : "");
+	return why ? req_fail(r, ERR_UNAUTHORIZED, NULL, "%s", why) : ERR_UNAUTHORIZED;
+}
+
+/* The operator: calls from this machine that came through no other proxy, or the operator's token. */
+static int
+check_operator(struct req *r, const char *token)
+{
+	const char *secret = conf_str("operator.token");
+
+	if (token && *secret && password_equal(token, secret))
+		return 0;
+	if (!token && is_loopback(r->remote) && !req_header(r, "X-Forwarded-For"))
+		return 0;
+	return token ? unauthorized(r, "not the operator's token") : ERR_FORBIDDEN;
+}
+
+static int
+identify(struct req *r)
+{
+	const char *token = bearer(r);
+	struct token_claims claims;
+
+	if (r->op->auth == AUTH_OPERATOR)
+		return check_operator(r, token);
+	if (r->op->auth == AUTH_NONE || (r->op->auth == AUTH_OPTIONAL && !token))
+		return 0;
+	if (!token)
+		return unauthorized(r, NULL);
+	if (!token_verify(token, &claims))
+		return unauthorized(r, "the access token is invalid or has expired");
+	r->me = arena_strdup(r->arena, claims.account);
+	r->device = arena_strdup(r->arena, claims.device);
+	r->session = arena_strdup(r->arena, claims.session);
+	return 0;
+}
+
+static void
+ask(struct req *r, struct asked *a, time_t now)
+{
+	const char *class = r->op->limit ? r->op->limit : "general";
+
+	*a = (struct asked){.revoked = -1, .count = -1};
+	if (r->session)
+		a->revoked = cache_cmd("EXISTS rev:%s", r->session);
+	if (!conf_limit(class, &a->limit, &a->window))
+		return;
+	a->reset = a->window - now % a->window;
+	a->count = cache_cmd("INCR rl:%s:%s:%lld", class, r->me ? r->me : r->remote,
+	    (long long) (now / a->window));
+	cache_cmd("EXPIRE rl:%s:%s:%lld %lld", class, r->me ? r->me : r->remote,
+	    (long long) (now / a->window), (long long) a->window + 1);
+}
+
+static int
+judge(struct req *r, const struct asked *a)
+{
+	int64_t used;
+
+	if (a->revoked >= 0 && cache_int(a->revoked) > 0)
+		return unauthorized(r, "the session has ended");
+	if (a->count < 0)
+		return 0;
+	used = cache_int(a->count);
+	resp_header(r, "RateLimit-Limit", "%lld", (long long) a->limit);
+	resp_header(r, "RateLimit-Remaining", "%lld", (long long) (used < a->limit ? a->limit - used : 0));
+	resp_header(r, "RateLimit-Reset", "%lld", (long long) a->reset);
+	if (used <= a->limit)
+		return 0;
+	r->retry_after = a->reset;
+	return ERR_RATE_LIMITED;
+}
+
+/* Without Redis the sessions table decides. */
+static int
+judge_by_database(struct req *r)
+{
+	struct db_res *res;
+	int err;
+
+	if (!r->session)
+		return 0;
+	if ((err = sql_session_live(r, &res)))
+		return err;
+	return db_rows(res) ? 0 : unauthorized(r, "the session has ended");
+}
+
+void
+auth_check(struct req **r, int n)
+{
+	struct asked asked[64] = {0};
+	time_t now = time(NULL);
+	int waiting = 0;
+	bool cached;
+
+	cache_begin();
+	for (int i = 0; i < n; i++) {
+		if (r[i]->err || (r[i]->err = identify(r[i])))
+			continue;
+		ask(r[i], &asked[i], now);
+		waiting++;
+	}
+	cached = waiting && cache_flush() == 0;
+	for (int i = 0; i < n; i++) {
+		if (!r[i]->err)
+			r[i]->err = cached ? judge(r[i], &asked[i]) : judge_by_database(r[i]);
+	}
+}
+
+void
+auth_revoke(struct req *r, const char *session)
+{
+	cache_begin();
+	cache_cmd("SET rev:%s 1 EX %lld", session, (long long) conf_int("token.lifetime") + 60);
+	if (cache_flush()) /* jobs marks every revoked session again when Redis is back */
+		log_warn("revocation not cached", "session", session, "request", r->request_id);
+}

@@ -1,0 +1,328 @@
+/* input: see input.h. */
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "fcgi.h"
+#include "json.h"
+#include "log.h"
+#include "req.h"
+#include "schema.h"
+#include "surface.h"
+
+/* ---- bodies ------------------------------------------------------------------------------ */
+
+void
+input_drain(struct req *r)
+{
+	char waste[8192];
+
+	while (fcgi_read(r->wire, waste, sizeof waste) > 0)
+		continue;
+}
+
+static int
+too_large(struct req *r)
+{
+	return req_fail(r, ERR_TOO_LARGE, NULL, "The body may have at most %lld bytes",
+	    (long long) r->op->body_limit);
+}
+
+static int
+read_memory(struct req *r, struct buf *body)
+{
+	char piece[8192];
+	size_t n;
+
+	if (r->content_length > r->op->body_limit)
+		return too_large(r);
+	*body = buf_new(r->arena);
+	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
+		if ((int64_t) (body->n + n) > r->op->body_limit)
+			return too_large(r);
+		buf_put(body, piece, n);
+	}
+	return 0;
+}
+
+static void
+close_fd(void *arg)
+{
+	close((int) (intptr_t) arg);
+}
+
+static int
+write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		p += done;
+		n -= (size_t) done;
+	}
+	return 0;
+}
+
+/* Stream the body to an unlinked file below the run directory. */
+static int
+read_disk(struct req *r)
+{
+	char dir[512], piece[65536];
+	size_t n;
+
+	if (r->content_length > r->op->body_limit)
+		return too_large(r);
+	r->body_fd = open(conf_run_path(dir, sizeof dir, "tmp"), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (r->body_fd < 0) {
+		log_error("no temporary file", "dir", dir, "why", strerror(errno));
+		return ERR_UNAVAILABLE;
+	}
+	arena_defer(r->arena, close_fd, (void *) (intptr_t) r->body_fd);
+	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
+		r->body_size += (int64_t) n;
+		if (r->body_size > r->op->body_limit)
+			return too_large(r);
+		if (write_all(r->body_fd, piece, n) < 0) {
+			log_error("body not stored", "why", strerror(errno));
+			return ERR_UNAVAILABLE;
+		}
+	}
+	return lseek(r->body_fd, 0, SEEK_SET) < 0 ? ERR_UNAVAILABLE : 0;
+}
+
+static bool
+is_json_type(const char *type)
+{
+	size_t n = type ? strcspn(type, "; ") : 0;
+
+	return n == 16 && strncasecmp(type, "application/json", 16) == 0;
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+/* Does the operation document this status? */
+static bool
+documents(const struct op *op, int status)
+{
+	for (int i = 0; i < op->n_statuses; i++) {
+		if (op->statuses[i].code == status)
+			return true;
+	}
+	return false;
+}
+
+static int
+invalid(struct req *r, const char *field, const struct schema_fault *fault, int status)
+{
+	const char *name = *fault->path ? fault->path : field;
+	int surface = surface_named(r->family->surface)->validation_status;
+
+	if (field && *fault->path && strcmp(fault->path, field) != 0)
+		name = *fault->path == '[' ? req_printf(r, "%s%s", field, fault->path) : fault->path;
+	if (fault->invalid)
+		status = fault->invalid;
+	if (!status)
+		status = surface == 422 && !documents(r->op, 422) && documents(r->op, 400) ? 400 : surface;
+	return req_fail(r, status == 400 ? ERR_VALIDATION : err_from_status(status), name, "%s",
+	    fault->why);
+}
+
+static void
+store(void *in, const struct input *input, json_t *value)
+{
+	char *at = (char *) in + input->offset;
+
+	if (!value || json_is_null(value))
+		return;
+	switch (input->kind) {
+	case KIND_TEXT:
+		*(const char **) at = json_string_value(value);
+		return;
+	case KIND_INTEGER:
+		*(int64_t *) at = json_integer_value(value);
+		break;
+	case KIND_NUMBER:
+		*(double *) at = json_number_value(value);
+		break;
+	case KIND_BOOLEAN:
+		*(bool *) at = json_is_true(value);
+		break;
+	case KIND_JSON:
+		*(json_t **) at = value;
+		return;
+	}
+	*((bool *) in + input->has_offset) = true;
+}
+
+static int
+hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* Percent-decoding (RFC 3986); NULL when malformed or when a NUL comes out. */
+static const char *
+percent_decode(struct arena *a, const char *s, size_t n, bool plus)
+{
+	char *out = arena_alloc(a, n + 1), *p = out;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '%') {
+			int high = i + 2 < n ? hex(s[i + 1]) : -1, low = high < 0 ? -1 : hex(s[i + 2]);
+
+			if (low < 0 || (high == 0 && low == 0))
+				return NULL;
+			*p++ = (char) (high * 16 + low);
+			i += 2;
+		} else {
+			*p++ = plus && s[i] == '+' ? ' ' : s[i];
+		}
+	}
+	*p = '\0';
+	return out;
+}
+
+/* The first value of a query parameter, decoded; NULL when absent, *bad when malformed. */
+static const char *
+query_value(struct req *r, const char *name, bool *bad)
+{
+	size_t name_len = strlen(name);
+
+	for (const char *p = r->query_string; p && *p; p += strspn(p, "&")) {
+		size_t n = strcspn(p, "&"), key = strcspn(p, "=&");
+
+		if (key == name_len && strncmp(p, name, key) == 0) {
+			const char *value = key < n ? percent_decode(r->arena, p + key + 1, n - key - 1, true) : "";
+
+			*bad = !value;
+			return value;
+		}
+		p += n;
+	}
+	return NULL;
+}
+
+static int
+decode_text(struct req *r, void *in, const struct input *input, const char *text)
+{
+	struct schema_fault fault = {.path = "", .why = "is required"};
+	json_t *value;
+
+	if (!text)
+		text = input->dflt;
+	if (!text)
+		return input->required ? invalid(r, input->name, &fault, input->invalid) : 0;
+	if (!schema_check_text(r->arena, input->schema, text, &value, &fault)) {
+		/* An id that cannot be one names nothing; where 400 is documented, it says so. */
+		int status = input->invalid;
+
+		if (!status && input->where == IN_PATH)
+			status = documents(r->op, 400) ? 400 : 404;
+		return invalid(r, input->name, &fault, status);
+	}
+	store(in, input, value);
+	return 0;
+}
+
+/* x-self: the id in the path must be the caller's own; "me" stands for it. */
+static int
+decode_self(struct req *r, void *in, const struct input *input, const char *text)
+{
+	int err;
+
+	if (text && strcmp(text, "me") == 0)
+		text = r->me;
+	if ((err = decode_text(r, in, input, text)))
+		return err;
+	if (strcmp(*(const char **) ((char *) in + input->offset), r->me) == 0)
+		return 0;
+	return documents(r->op, 403) ? req_fail(r, ERR_FORBIDDEN, input->name, "is not your own account")
+	                             : ERR_NOT_FOUND;
+}
+
+static int
+decode_outer(struct req *r, const struct route *route, const char *const *captures, void *in)
+{
+	for (int i = 0; i < r->op->n_inputs; i++) {
+		const struct input *input = &r->op->inputs[i];
+		const char *text = NULL;
+		bool bad = false;
+		int err;
+
+		if (input->where == IN_BODY)
+			continue;
+		if (input->where == IN_QUERY)
+			text = query_value(r, input->name, &bad);
+		else if (input->where == IN_HEADER)
+			text = req_header(r, input->name);
+		for (int c = 0; input->where == IN_PATH && c < route->n_params; c++) {
+			if (strcmp(route->params[c], input->name) == 0) {
+				text = percent_decode(r->arena, captures[c], strlen(captures[c]), false);
+				bad = !text;
+			}
+		}
+		if (bad)
+			return req_fail(r, ERR_BAD_REQUEST, input->name, "has a malformed percent escape");
+		err = input->self ? decode_self(r, in, input, text) : decode_text(r, in, input, text);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int
+decode_body(struct req *r, void *in)
+{
+	struct schema_fault fault;
+	const char *why;
+	struct buf text;
+	json_t *body;
+	int err;
+
+	if ((err = read_memory(r, &text)))
+		return err;
+	r->input = text.p;
+	r->input_len = text.n;
+	if (text.n == 0 && !r->op->body_required)
+		return 0;
+	if (text.n == 0)
+		return req_fail(r, ERR_BAD_REQUEST, NULL, "a JSON body is required");
+	if (!is_json_type(r->content_type))
+		return req_fail(r, documents(r->op, 415) ? ERR_MEDIA_TYPE : ERR_BAD_REQUEST, "Content-Type",
+		    "must be application/json");
+	if (!(body = json_read(r->arena, text.p, text.n, &why)))
+		return req_fail(r, ERR_BAD_REQUEST, NULL, "%s", why);
+	if (!schema_check(r->arena, r->op->body, body, &fault))
+		return invalid(r, NULL, &fault, 0);
+	if (r->op->body->n_one_of > 0)
+		*(int *) in = fault.form;
+	for (int i = 0; i < r->op->n_inputs; i++) {
+		const struct input *input = &r->op->inputs[i];
+
+		if (input->where == IN_BODY)
+			store(in, input, json_is_object(body) ? json_object_get(body, input->name) : body);
+	}
+	return 0;
+}
+
+int
+input_decode(struct req *r, const struct route *route, const char *const *captures, void **in)
+{
+	int err;
+
+	*in = arena_zalloc(r->arena, r->op->in_size + 1);
+	if ((err = decode_outer(r, route, captures, *in)))
+		return err;
+	if (r->op->raw_body || r->op->multipart)
+		return read_disk(r);
+	return r->op->body ? decode_body(r, *in) : 0;
+}
