@@ -109,18 +109,29 @@ class Farm:
         value = self.settings[name]
         return int(value.rstrip("kmg")) << {"k": 10, "m": 20, "g": 30}.get(value[-1], 0)
 
+    def seconds(self, name):
+        """A setting in seconds: "15m" is 900."""
+        value = self.settings[name]
+        return int(value.rstrip("smhd")) * {"m": 60, "h": 3600, "d": 86400}.get(value[-1], 1)
+
     # ---- behind the farm ----------------------------------------------------------------------
 
     def sql(self, query, *values):
         """Rows as dictionaries; [] for a statement that answers none."""
-        connection = psycopg2.connect(host=str(self.run / "pg-socket"), dbname=self.settings["db.name"],
-                                      user=self.settings["db.user"] or None, connect_timeout=10)
+        connection = psycopg2.connect(host=str(self.run / "pg-socket"), port=self.settings["db.port"],
+                                      dbname=self.settings["db.name"], user=self.settings["db.user"] or None)
         try:
             with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
                 cursor.execute(query, values or None)
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def libpq_options(self):
+        """The database as the command line options of psql and pgbench."""
+        user = self.settings["db.user"]
+        return ["-h", str(self.run / "pg-socket"), "-p", self.settings["db.port"], *(["-U", user] if user else []),
+                self.settings["db.name"]]
 
     @property
     def redis(self):
@@ -129,6 +140,11 @@ class Farm:
     def otp(self, phone):
         """The code that was last sent to a phone."""
         return eventually(lambda: self.redis.get(f"otp:{phone}"), within=2)
+
+    def forget_limits(self):
+        """Begin every rate limit anew."""
+        for key in self.redis.scan_iter("rl:*"):
+            self.redis.delete(key)
 
     # ---- processes ----------------------------------------------------------------------------
 

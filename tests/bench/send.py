@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+"""How many messages a second the farm takes, beside what its database could do.
+
+usage: send.py [--pairs N] [--seconds N] [--connections N] [--conversations N] [--json FILE]
+
+In a private farm (durable: fsync and synchronous_commit are on, which is checked) four things are measured:
+
+    send    wrk sends single messages through the web server into 1,000 conversations, in turn with pgbench, which runs
+            the statement of one such send on the same cluster with as many connections (A B A B ...)
+    group   the same into groups of 1,024 members, in turn with conversations of two
+    idle    proportional memory (PSS) of all processes but PostgreSQL and Redis, before the first request and at rest
+            after the last
+
+Printed are medians with minimum and maximum, and the ratios; --json keeps everything, every run included.
+"""
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from lib.farm import Farm  # noqa: E402
+from lib.people import Account  # noqa: E402
+
+GROUP_SIZE = 1024
+GROUPS = 16
+#: One send as the database sees it.  The id is a UUIDv7 as the app makes them, for the sake of the index.
+STATEMENT = ("SELECT * FROM message_send(ARRAY[uuid7()], ARRAY[{account}], ARRAY[{device}], ARRAY[{conversation}], NULL,"
+             " ARRAY[gen_random_uuid()::text], ARRAY['text'], ARRAY['{cipher}']);\n")
+UNLIMITED = ("AUTH", "GENERAL", "MESSAGES", "GROUPS", "SYNC", "CONTACTS", "KEYS")
+
+
+def in_parallel(function, items):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return list(pool.map(function, items))
+
+
+def seed(farm, conversations):
+    """People in a ring, each with a conversation with the next, and groups of GROUP_SIZE."""
+    people = in_parallel(lambda _: Account.register(farm), range(max(conversations, GROUP_SIZE)))
+    in_parallel(lambda n: people[n].say(people[(n + 1) % len(people)]), range(conversations))
+    in_parallel(lambda n: people[n].group(*people[:n], *people[n + 1:GROUP_SIZE]), range(GROUPS))
+    return {person.id: person for person in people}
+
+
+def places(farm, people, kind):
+    """(conversation, a member of it, as Account) of every conversation of a kind."""
+    rows = farm.sql("SELECT id::text, coalesce(owner_id, direct_low)::text AS account FROM conversation"
+                    " WHERE kind = %s ORDER BY id", kind)
+    return [(row["id"], people[row["account"]]) for row in rows]
+
+
+def wrk_targets(farm, name, chosen):
+    path = farm.run / f"bench-{name}"
+    path.write_text("".join(f"/api/v1/conversations/{c}/messages\t{a.token}\n" for c, a in chosen))
+    return path
+
+
+def pgbench_script(farm, chosen):
+    """The statement of one send; conversations and senders are constant arrays, so drawing one costs nothing."""
+    def array(values):
+        return "(ARRAY['" + "','".join(values) + "']::uuid[])[:n]"
+    path = farm.run / "bench.sql"
+    path.write_text(f"\\set n random(1, {len(chosen)})\n" + STATEMENT.format(
+        conversation=array(c for c, _ in chosen), account=array(a.id for _, a in chosen),
+        device=array(a.device for _, a in chosen), cipher="Q2lwaGVydGV4dCBv" * 16))
+    return path
+
+
+# ---- runs ---------------------------------------------------------------------------------------
+
+
+def wrk(farm, path, options):
+    """One run through the web server."""
+    site = farm.site()
+    done = subprocess.run(
+        ["wrk", "-t2", f"-c{options.connections}", f"-d{options.seconds}s", "-s", HERE / "send.lua", str(site), "--",
+         path, f"{site.host}:{site.port}"], capture_output=True, text=True, check=True)
+    run = json.loads(done.stdout.strip().splitlines()[-1])
+    assert run["refused"] == 0 and run["errors"] == 0, f"not every send was taken: {run}"
+    return {"rate": run["created"] / run["seconds"], "p50": run["p50"] / 1000, "p99": run["p99"] / 1000}
+
+
+def pgbench(farm, script, options):
+    """One run of the statement alone; latencies come from a log of one transaction in ten."""
+    prefix = farm.run / "pgbench"
+    done = subprocess.run(
+        ["pgbench", "-n", "-M", "prepared", "-c", str(options.connections), "-j", "2", "-T", str(options.seconds),
+         "-f", script, "-l", f"--log-prefix={prefix}", "--sampling-rate=0.1", *farm.libpq_options()], capture_output=True, text=True, check=True)
+    logs = list(farm.run.glob("pgbench.*"))
+    times = sorted(int(line.split()[2]) for log in logs for line in log.read_text().splitlines())
+    for log in logs:
+        log.unlink()
+    rate = float(re.search(r"^tps = ([\d.]+)", done.stdout, re.M)[1])
+    return {"rate": rate, "p50": times[len(times) // 2] / 1000, "p99": times[len(times) * 99 // 100] / 1000}
+
+
+def in_turn(pairs, **kinds):
+    """Run the kinds A B A B ...; a first short round is not counted.  The runs by kind."""
+    runs = {kind: [] for kind in kinds}
+    for n in range(-1, pairs):
+        for kind, run in kinds.items():
+            result = run()
+            if n >= 0:
+                runs[kind].append(result)
+                print(f"  {n + 1}/{pairs} {kind:12} {result['rate']:9.0f}/s", file=sys.stderr, flush=True)
+    return runs
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def processes(farm):
+    """Every process of the farm but PostgreSQL and Redis: {pid: name}."""
+    found = {}
+    for service in set(farm.services) - {"postgres", "redis"}:
+        waiting = [farm.pid(service)]
+        while waiting:
+            pid = waiting.pop()
+            found[pid] = service
+            waiting += farm.children(pid)
+    for pid in [farm.pid(service) for service in farm.services]:  # runsv above each, runsvdir above all
+        found[parent(pid)], found[parent(parent(pid))] = "supervision", "supervision"
+    return found
+
+
+def parent(pid):
+    return int(re.search(r"^PPid:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
+
+def memory(farm):
+    """Proportional set size in MB, by service."""
+    sizes = {}
+    for pid, service in processes(farm).items():
+        pss = re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]
+        sizes[service] = sizes.get(service, 0) + int(pss) / 1024
+    return sizes
+
+
+# ---- the report ---------------------------------------------------------------------------------
+
+
+def spread(runs, key):
+    values = [run[key] for run in runs]
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def table(title, kinds):
+    print(f"\n{title:26} {'sends/s':>9} {'min':>9} {'max':>9} {'p50 ms':>9} {'p99 ms':>9}")
+    for kind, runs in kinds.items():
+        rate = spread(runs, "rate")
+        print(f"  {kind:24} {rate['median']:9.0f} {rate['min']:9.0f} {rate['max']:9.0f}"
+              f" {spread(runs, 'p50')['median']:9.2f} {spread(runs, 'p99')['median']:9.2f}")
+
+
+def ratio(kinds, over, under):
+    """Median of the ratios of neighbouring runs: what slows the machine for a while slows both."""
+    pairs = [a["rate"] / b["rate"] for a, b in zip(kinds[over], kinds[under])]
+    return {"median": statistics.median(pairs), "min": min(pairs), "max": max(pairs)}
+
+
+def line(text, value, goal):
+    print(f"  {text:50} {value['median']:6.2f}  ({value['min']:.2f} to {value['max']:.2f}; goal {goal})")
+
+
+def durable(farm):
+    row = farm.sql("SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit")[0]
+    assert row == {"fsync": "on", "commit": "on"}, f"not a durable cluster: {row}"
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, value in (("pairs", 5), ("seconds", 8), ("connections", 32), ("conversations", 1000)):
+        words.add_argument(f"--{name}", type=int, default=value)
+    words.add_argument("--json", type=pathlib.Path)
+    options = words.parse_args()
+
+    with Farm.private(**{f"LIMIT_{name}": "0" for name in UNLIMITED}) as farm:
+        durable(farm)
+        idle = memory(farm)
+        print("seeding", file=sys.stderr)
+        people = seed(farm, options.conversations)
+        direct, groups = places(farm, people, "direct"), places(farm, people, "group")
+        script = pgbench_script(farm, direct)
+        files = {name: wrk_targets(farm, name, chosen) for name, chosen in (
+            ("all", direct), ("two", direct[:GROUPS]), ("many", groups))}
+        send = in_turn(options.pairs, farm=lambda: wrk(farm, files["all"], options),
+                       pgbench=lambda: pgbench(farm, script, options))
+        group = in_turn(options.pairs, **{"two members": lambda: wrk(farm, files["two"], options),
+                                          f"{GROUP_SIZE} members": lambda: wrk(farm, files["many"], options)})
+        time.sleep(farm.seconds("workers.idle") + 10)
+        rest = memory(farm)
+
+    result = {"options": {k: v for k, v in vars(options).items() if k != "json"}, "send": send, "group": group,
+              "ratios": {"farm to pgbench": ratio(send, "farm", "pgbench"),
+                         "cost of a large group": ratio(group, "two members", f"{GROUP_SIZE} members")},
+              "memory": {"idle": idle, "at rest": rest}}
+    table(f"{options.connections} connections", send)
+    table(f"{GROUPS} conversations of", group)
+    print("\nratios")
+    line("sends, farm : pgbench", result["ratios"]["farm to pgbench"], "at least 0.75")
+    line(f"cost of a send to {GROUP_SIZE} members : to two", result["ratios"]["cost of a large group"], "at most 1.5")
+    print("\nmemory without PostgreSQL and Redis (PSS)")
+    for name, sizes in result["memory"].items():
+        print(f"  {name:50} {sum(sizes.values()):6.1f} MB in {len(sizes)} services (goal: at most 150 MB)")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
