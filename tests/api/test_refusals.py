@@ -15,7 +15,7 @@ import pytest
 
 from lib.openapi import example
 from lib.people import Account
-from lib.refusal import CLIENT_ERROR, Attempt, Refusals, outside, replaced, shape_fault, spots, type_faults
+from lib.refusal import CLIENT_ERROR, Attempt, Refusals, forms, outside, replaced, shape_fault, spots, type_faults
 
 UNAUTHORIZED = frozenset({401})
 #: What the machinery writes on its own while a test runs.
@@ -232,12 +232,14 @@ def test_alternatives_without_any_required_field_are_refused(refusals, with_body
 
 
 def spoiled(op, ways):
-    """One attempt for each way to spoil each field of the body."""
-    whole = example(op.body, op.document)
-    for at, schema in spots(op.body, op.document):
-        for what, value in ways(schema, op.document):
+    """One attempt for each way to spoil each field of the body, in each of its forms.  Only in the first form the field must be
+    named: what another form has beyond it may be read as an unknown field of the first."""
+    for number, form in enumerate(forms(op.body, op.document)):
+        whole = example(form, op.document)
+        for at, schema in spots(form, op.document):
             name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
-            yield Attempt(op, f"{name} {what}", named=name, body=replaced(whole, at, value))
+            for what, value in ways(schema, op.document):
+                yield Attempt(op, f"{name} {what}", named=None if number else name, body=replaced(whole, at, value))
 
 
 def test_wrong_types_are_refused_and_named(refusals, with_body):

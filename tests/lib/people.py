@@ -107,11 +107,11 @@ class Account(Caller):
         self.post("/crypto/keys", keys)
         return keys
 
-    def say(self, to, text="hello", keep=True, **more):
+    def say(self, to, text="hello", expect=None, keep=True, **more):
         """Send an encrypted message to an account (a direct conversation comes into being)."""
         return self.post("/messages", {
             "recipientId": to.id, "ciphertext": b64(text.encode()), "messageType": "text",
-            "clientMessageId": str(uuid.uuid4()), **more}, keep=keep)
+            "clientMessageId": str(uuid.uuid4()), **more}, expect, keep=keep)
 
     def group(self, *members, name=None):
         """Found a group with these members; its id."""

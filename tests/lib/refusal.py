@@ -115,11 +115,15 @@ class Refusals:
 # ---- ways to spoil a body -----------------------------------------------------------------------
 
 
+def forms(schema, document):
+    """The alternatives of a body, or the body itself when it has one form."""
+    schema = document.resolve(schema)
+    return [document.resolve(form) for form in schema.get("oneOf", [schema])]
+
+
 def spots(schema, document, at=()):
     """(path, schema) of every field below a schema: ("roles", 0, "role") and the like."""
-    schema = document.resolve(schema)
-    if "oneOf" in schema:
-        schema = document.resolve(schema["oneOf"][0])
+    schema = forms(schema, document)[0]
     if at:
         yield at, schema
     for name, sub in schema.get("properties", {}).items():
