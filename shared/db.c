@@ -29,6 +29,9 @@ enum {
 	OID_JSONB = 3802,
 };
 
+/* Inside this file: the server gave the statement up and undid it (deadlock, serialization). */
+enum { ERR_RETRY = -1 };
+
 struct db_res {
 	PGresult *pg;
 	struct arena *arena;
@@ -120,6 +123,8 @@ result_error(struct req *r, const struct query *q, const PGresult *res)
 
 	if (!state || PQstatus(db.conn) != CONNECTION_OK || strncmp(state, "57P", 3) == 0)
 		return ERR_UNAVAILABLE; /* 57P01 and its kin: the server is going down */
+	if (strcmp(state, "40P01") == 0 || strcmp(state, "40001") == 0)
+		return ERR_RETRY;
 	if (strncmp(state, "RK", 2) == 0) {
 		r->err_detail = arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 		r->err_field = arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT));
@@ -211,8 +216,12 @@ db_query(struct req *r, const struct query *q, const char *const *params, struct
 {
 	int err = run_once(r, q, params, res);
 
+	if (err == ERR_RETRY && !db.in_transaction)
+		err = run_once(r, q, params, res);
+	if (err == ERR_RETRY)
+		err = ERR_UNAVAILABLE;
 	/* A connection lost under a statement is not retried: the statement may have been committed. */
-	if (err == ERR_UNAVAILABLE)
+	if (err == ERR_UNAVAILABLE && PQstatus(db.conn) != CONNECTION_OK)
 		db_close();
 	db.last_used = time(NULL);
 	return err;
@@ -230,7 +239,7 @@ command(struct req *r, const char *sql)
 	if (PQresultStatus(res) != PGRES_COMMAND_OK)
 		err = result_error(r, NULL, res);
 	PQclear(res);
-	return err;
+	return err == ERR_RETRY ? ERR_UNAVAILABLE : err;
 }
 
 int

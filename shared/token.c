@@ -18,7 +18,7 @@
 enum {
 	TOKEN_MAX = 4096,  /* bytes; longer ones are not looked at */
 	CACHE_SETS = 1024, /* power of two */
-	CACHE_WAYS = 4,
+	CACHE_WAYS = 8,
 	CACHE_KEY = 32, /* bytes of BLAKE2b */
 };
 
