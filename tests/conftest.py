@@ -11,12 +11,14 @@ from lib.farm import Farm
 from lib.people import Account, Caller
 
 FARMS = []
+#: All tests come from one address, and many make people.
+LIMITS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "5000/60"}
 
 
 @pytest.fixture(scope="session")
 def farm():
     reused = os.environ.get("ROOKERY_FARM")
-    with Farm.running(reused) if reused else Farm.private() as farm:
+    with Farm.running(reused) if reused else Farm.private(**LIMITS) as farm:
         FARMS.append(farm)
         yield farm
 

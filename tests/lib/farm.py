@@ -61,7 +61,8 @@ class Farm:
         run = tempfile.mkdtemp(prefix="rookery-test-")
         os.chmod(run, 0o755)  # PostgreSQL's own user passes through
         ports = dict(zip((f"ROOKERY_{name.upper()}_PORT" for name in MOUNTS), map(str, free_ports(len(MOUNTS)))))
-        farm = cls(run, {**ports, **{f"ROOKERY_{k}": v for k, v in env.items()}})
+        server = {"ROOKERY_HTTP_SERVER": os.environ.get("ROOKERY_TEST_HTTPD") or "lighttpd"}
+        farm = cls(run, {**server, **ports, **{f"ROOKERY_{k}": v for k, v in env.items()}})
         try:
             farm.up()
             yield farm
@@ -78,8 +79,7 @@ class Farm:
         yield farm
 
     def up(self):
-        httpd = os.environ.get("ROOKERY_TEST_HTTPD")
-        done = self.rookery("up", "--no-demo", *(["--httpd", httpd] if httpd else []))
+        done = self.rookery("up", "--no-demo")
         assert done.returncode == 0, f"the farm does not start:\n{done.stdout}\n{done.stderr}"
         self.learn()
 
