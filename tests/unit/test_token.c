@@ -343,7 +343,7 @@ tokens_expire(void **state)
 static void
 the_table_is_bounded(void **state)
 {
-	enum { MANY = 6000 };
+	enum { MANY = 12000 };
 	char **tokens = arena_alloc(a, MANY * sizeof(*tokens));
 	struct token_claims claims;
 
