@@ -25,7 +25,8 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
 /* Append to a list that is a pointer and a count. */
-#define PUSH(list, n, value) ((list) = list_grow((list), (n), sizeof(*(list))), (list)[(n)++] = (value))
+#define PUSH(list, n, value)                                                                       \
+	((list) = list_grow((list), (n), sizeof(*(list))), (list)[(n)++] = (value))
 
 /* ---- util.c ------------------------------------------------------------------------------- */
 
@@ -40,7 +41,7 @@ void file_write(const char *path, const char *text);
 bool is_identifier(const char *name); /* of C, keywords are none */
 /* A C identifier made of name: other characters become _, a keyword gets a trailing _. */
 char *c_name(const char *name);
-char *sql_name(const char *name); /* the same without care for keywords */
+char *sql_name(const char *name);            /* the same without care for keywords */
 void put_c_string(FILE *out, const char *s); /* with quotes; NULL is written as NULL */
 
 /* An output that is kept in memory until it is complete. */
@@ -81,7 +82,8 @@ bool node_bool(const struct node *scalar, const char *what);
 /* enum schema_type a scalar has by the rules of YAML 1.2. */
 int node_type(const struct node *scalar);
 /* Follow "$ref: '#/components/SECTION/NAME'" if node is one. */
-const struct node *node_deref(const struct node *root, const struct node *node, const char *section);
+const struct node *node_deref(
+    const struct node *root, const struct node *node, const char *section);
 
 /* ---- schema.c ----------------------------------------------------------------------------- */
 

@@ -8,18 +8,19 @@
 #include <strings.h>
 #include "apigen.h"
 
-static const char *const file_words[] = {"family", "surface", "base", "description", "paths",
-    "components", "x-catch-all", NULL};
-static const char *const op_words[] = {"operationId", "summary", "description", "tags", "deprecated",
-    "parameters", "requestBody", "responses", "x-requirement", "x-auth", "x-limit", "x-body-limit",
-    "x-batch", "x-idempotent", "x-query", "x-list", "x-constraints", NULL};
+static const char *const file_words[] = {
+    "family", "surface", "base", "description", "paths", "components", "x-catch-all", NULL};
+static const char *const op_words[] = {"operationId", "summary", "description", "tags",
+    "deprecated", "parameters", "requestBody", "responses", "x-requirement", "x-auth", "x-limit",
+    "x-body-limit", "x-batch", "x-idempotent", "x-query", "x-list", "x-constraints", NULL};
 static const char *const methods[] = {"get", "post", "put", "patch", "delete"};
 
 static enum auth_mode
 auth_of(const struct node *node)
 {
-	static const char *const names[] = {
-	    [AUTH_NONE] = "none", [AUTH_BEARER] = "bearer", [AUTH_OPTIONAL] = "optional",
+	static const char *const names[] = {[AUTH_NONE] = "none",
+	    [AUTH_BEARER] = "bearer",
+	    [AUTH_OPTIONAL] = "optional",
 	    [AUTH_OPERATOR] = "operator"};
 	const struct node *auth = node_get(node, "x-auth");
 
@@ -129,14 +130,16 @@ op_constraints(struct operation *o)
 			m.status = documented(o, value, "x-constraints");
 		} else {
 			node_keys(value, words, "a constraint");
-			m.status = documented(o, node_need(value, "status", "a constraint"), "x-constraints");
+			m.status = documented(
+			    o, node_need(value, "status", "a constraint"), "x-constraints");
 			if ((field = node_get(value, "field")))
 				m.field = node_text(field, "field");
 			if ((detail = node_get(value, "detail")))
 				m.detail = node_text(detail, "detail");
 			for (int k = 0; m.field && k <= o->op.n_inputs; k++) {
 				if (k == o->op.n_inputs)
-					die_node(field, "field \"%s\" is no input of %s", m.field, o->op.id);
+					die_node(field, "field \"%s\" is no input of %s", m.field,
+					    o->op.id);
 				if (!strcmp(o->inputs[k].name, m.field))
 					break;
 			}
@@ -169,7 +172,8 @@ static void
 op_query(struct operation *o)
 {
 	static const char *const words[] = {"field", "total", NULL};
-	const struct node *query = node_get(o->node, "x-query"), *list = node_get(o->node, "x-list");
+	const struct node *query = node_get(o->node, "x-query"),
+			  *list = node_get(o->node, "x-list");
 
 	if (query) {
 		o->x_query = node_text(query, "x-query");
@@ -199,7 +203,8 @@ op_parse(struct contract *c, struct operation *o, const struct path *path, const
 		die_node(id, "operationId \"%s\" is no C identifier", id->text);
 	for (int i = 0; i < c->n_ops; i++)
 		if (!strcmp(c->ops[i].op.id, id->text))
-			die_node(id, "operationId \"%s\" is taken in line %d", id->text, c->ops[i].op.line);
+			die_node(id, "operationId \"%s\" is taken in line %d", id->text,
+			    c->ops[i].op.line);
 	o->op.id = id->text;
 	o->op.method = upper;
 	o->op.path = path->template;
@@ -261,13 +266,15 @@ parse_path(struct contract *c, const struct node *key, const struct node *item)
 	path_params(&p, key);
 	for (int i = 0; i < c->n_paths; i++)
 		if (!path_compare(c->paths[i].template, p.template))
-			die_node(key, "\"%s\" has the shape of \"%s\" in line %d: write them as one path",
+			die_node(key,
+			    "\"%s\" has the shape of \"%s\" in line %d: write them as one path",
 			    key->text, c->paths[i].template, c->paths[i].node->line);
 	for (int i = 0; i < item->n; i++) {
 		struct operation o = {.node = item->values[i], .path_item = item};
 		const char *word = item->keys[i]->text;
 
-		if (!strcmp(word, "parameters") || !strcmp(word, "summary") || !strcmp(word, "description"))
+		if (!strcmp(word, "parameters") || !strcmp(word, "summary") ||
+		    !strcmp(word, "description"))
 			continue;
 		if (!is_method(word))
 			die_node(item->keys[i], "unknown keyword \"%s\" in a path", word);

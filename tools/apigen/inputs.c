@@ -12,11 +12,15 @@
 static const char *const parameter_words[] = {"name", "in", "required", "description", "schema",
     "x-self", "x-invalid", "example", "examples", "deprecated", NULL};
 
+/* Of a field whose kind differs between the alternatives of a body. */
+static const struct schema anything = {
+    .types = T_ANY, .min_len = -1, .max_len = -1, .min_items = -1, .max_items = -1};
+
 static bool
 input_is(const struct input *in, const char *name, enum input_where where)
 {
 	return in->where == where &&
-	    !(where == IN_HEADER ? strcasecmp(in->name, name) : strcmp(in->name, name));
+	       !(where == IN_HEADER ? strcasecmp(in->name, name) : strcmp(in->name, name));
 }
 
 static enum input_where
@@ -73,8 +77,8 @@ invalid_of(const struct node *node, const struct node *schema)
 }
 
 static void
-add_parameter(struct contract *c, struct operation *o, const struct path *path,
-    const struct node *item)
+add_parameter(
+    struct contract *c, struct operation *o, const struct path *path, const struct node *item)
 {
 	const struct node *node = node_deref(c->root, item, "parameters");
 	const struct node *schema, *required, *self;
@@ -96,8 +100,8 @@ add_parameter(struct contract *c, struct operation *o, const struct path *path,
 		in.self = node_bool(self, "x-self");
 	if (in.self && in.kind != KIND_TEXT)
 		die_node(self, "x-self is for texts");
-	if (in.self && o->op.auth == AUTH_NONE)
-		die_node(self, "x-self needs a caller, but %s takes no token", o->op.id);
+	if (in.self && o->op.auth != AUTH_BEARER)
+		die_node(self, "x-self needs a caller, but %s is open without token", o->op.id);
 	in.invalid = (short)invalid_of(node, schema);
 	in.dflt = default_of(c, schema);
 	in.bind = sql_name(in.name);
@@ -155,7 +159,8 @@ op_inputs(struct contract *c, struct operation *o, const struct path *path)
 		while (k < o->op.n_inputs && !input_is(&o->inputs[k], path->params[i], IN_PATH))
 			k++;
 		if (k == o->op.n_inputs)
-			die_at(o->op.file, o->op.line, "path parameter {%s} is not declared", path->params[i]);
+			die_at(o->op.file, o->op.line, "path parameter {%s} is not declared",
+			    path->params[i]);
 	}
 	if (o->op.n_inputs)
 		qsort(o->inputs, (size_t)o->op.n_inputs, sizeof(*o->inputs), by_place);
@@ -194,8 +199,10 @@ add_field(struct contract *c, struct operation *o, const struct field *f, bool c
 		if (strcmp(other->name, f->name))
 			continue;
 		if (other->where == IN_BODY) { /* in an earlier alternative */
-			if (other->kind != in.kind)
+			if (other->kind != in.kind) {
 				other->kind = KIND_JSON;
+				other->schema = &anything;
+			}
 			return;
 		}
 		in.bind = xprintf("%s_body", in.bind);
@@ -222,7 +229,8 @@ body_inputs(struct contract *c, struct operation *o, const struct node *schema)
 
 	for (int i = 0; i < s->n_one_of; i++) {
 		if (s->one_of[i]->types != T_OBJECT || s->one_of[i]->n_one_of)
-			die_node(alternatives->values[i], "an alternative of a body must be an object");
+			die_node(
+			    alternatives->values[i], "an alternative of a body must be an object");
 		add_fields(c, o, s->one_of[i], false, alternatives->values[i]);
 	}
 	if (s->n_one_of)
@@ -230,8 +238,12 @@ body_inputs(struct contract *c, struct operation *o, const struct node *schema)
 	if (s->types == T_OBJECT && s->n_fields) {
 		add_fields(c, o, s, true, schema);
 	} else {
-		struct input in = {.name = "body", .where = IN_BODY, .kind = KIND_JSON, .schema = s,
-		    .required = o->op.body_required, .bind = "body"};
+		struct input in = {.name = "body",
+		    .where = IN_BODY,
+		    .kind = KIND_JSON,
+		    .schema = s,
+		    .required = o->op.body_required,
+		    .bind = "body"};
 
 		PUSH(o->inputs, o->op.n_inputs, in);
 	}
@@ -279,7 +291,8 @@ body_media(struct contract *c, struct operation *o, const struct node *content)
 	body_inputs(c, o, schema);
 	for (int i = 0; json && i < o->op.n_inputs; i++)
 		if (o->inputs[i].where == IN_BODY && input_is_file(&o->inputs[i]))
-			die_node(schema, "\"%s\": a binary field needs a multipart body", o->inputs[i].name);
+			die_node(schema, "\"%s\": a binary field needs a multipart body",
+			    o->inputs[i].name);
 }
 
 bool

@@ -197,8 +197,8 @@ pattern_of(const struct node *node)
 
 	if (!pattern)
 		return NULL;
-	if (!pcre2_compile((PCRE2_SPTR)node_text(pattern, "pattern"), PCRE2_ZERO_TERMINATED, PCRE2_UTF,
-		&err, &at, NULL)) {
+	if (!pcre2_compile((PCRE2_SPTR)node_text(pattern, "pattern"), PCRE2_ZERO_TERMINATED,
+		PCRE2_UTF, &err, &at, NULL)) {
 		pcre2_get_error_message(err, message, sizeof(message));
 		die_node(pattern, "pattern does not compile: %s", (char *)message);
 	}
@@ -216,7 +216,8 @@ compile_object(const struct node *root, const struct node *node, struct schema *
 		node_expect(props, NODE_MAP, "properties");
 	for (int i = 0; props && i < props->n; i++) {
 		const struct node *sub = props->values[i], *bad = node_get(sub, "x-invalid");
-		struct field f = {.name = props->keys[i]->text, .schema = schema_compile(root, sub)};
+		struct field f = {
+		    .name = props->keys[i]->text, .schema = schema_compile(root, sub)};
 
 		if (bad)
 			f.invalid = (short)node_int(bad, "x-invalid");
@@ -244,8 +245,8 @@ compile_object(const struct node *root, const struct node *node, struct schema *
 static const struct schema *
 compile_one_of(const struct node *root, const struct node *node, struct schema *s)
 {
-	static const char *const words[] = {
-	    "oneOf", "description", "title", "example", "examples", "deprecated", "x-invalid", NULL};
+	static const char *const words[] = {"oneOf", "description", "title", "example", "examples",
+	    "deprecated", "x-invalid", NULL};
 	const struct node *list = node_get(node, "oneOf");
 	const struct schema **alternatives = NULL;
 
@@ -277,7 +278,8 @@ compile_ref(const struct node *root, const struct node *node)
 	node_keys(node, words, "a schema with $ref");
 	for (int i = 0; i < depth; i++)
 		if (!strcmp(open[i], ref->text))
-			die_node(ref, "\"%s\" contains itself; recursive schemas are not supported", ref->text);
+			die_node(ref, "\"%s\" contains itself; recursive schemas are not supported",
+			    ref->text);
 	if (depth == MAX_REFS)
 		die_node(ref, "references are nested more than %d deep", MAX_REFS);
 	open[depth++] = ref->text;

@@ -182,6 +182,7 @@ rewrite(struct query_source *q, const char *sql, int line)
 	struct scan s = {.p = sql, .file = q->q.file, .line = line, .q = q};
 	struct text t;
 	char *out;
+	int limit, offset;
 
 	text_open(&t);
 	s.out = t.f;
@@ -201,17 +202,21 @@ rewrite(struct query_source *q, const char *sql, int line)
 	out[s.end] = 0;
 	if (q->q.kind != QUERY_LIST)
 		return out;
+	limit = param_number(q, "limit");
+	offset = param_number(q, "offset");
 	return xprintf("SELECT *, count(*) OVER () AS _total FROM (\n%s\n) AS page\n"
 		       "LIMIT $%d::bigint OFFSET $%d::bigint",
-	    out, param_number(q, "limit"), param_number(q, "offset"));
+	    out, limit, offset);
 }
 
 /* "-- name: block_insert :one" */
 static struct query_source *
 parse_head(const char *line, int n, const char *file, int number)
 {
-	static const char *const kinds[] = {[QUERY_ONE] = ":one", [QUERY_MANY] = ":many",
-	    [QUERY_LIST] = ":list", [QUERY_EXEC] = ":exec"};
+	static const char *const kinds[] = {[QUERY_ONE] = ":one",
+	    [QUERY_MANY] = ":many",
+	    [QUERY_LIST] = ":list",
+	    [QUERY_EXEC] = ":exec"};
 	struct query_source *q = xalloc(sizeof(*q));
 	char *head = xprintf("%.*s", n, line), *name = NULL, *kind = NULL, *rest = NULL;
 

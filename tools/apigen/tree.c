@@ -35,7 +35,8 @@ convert_map(yaml_document_t *doc, yaml_node_t *y, struct node *node, int depth)
 {
 	int n = 0, m = 0;
 
-	for (yaml_node_pair_t *p = y->data.mapping.pairs.start; p < y->data.mapping.pairs.top; p++) {
+	for (yaml_node_pair_t *p = y->data.mapping.pairs.start; p < y->data.mapping.pairs.top;
+	     p++) {
 		struct node *key = convert(doc, p->key, node->file, depth + 1);
 
 		node_expect(key, NODE_SCALAR, "a key");
@@ -139,7 +140,8 @@ node_keys(const struct node *map, const char *const *known, const char *what)
 		while (*k && strcmp(*k, map->keys[i]->text))
 			k++;
 		if (!*k)
-			die_node(map->keys[i], "unknown keyword \"%s\" in %s", map->keys[i]->text, what);
+			die_node(
+			    map->keys[i], "unknown keyword \"%s\" in %s", map->keys[i]->text, what);
 	}
 }
 
@@ -206,7 +208,8 @@ node_deref(const struct node *root, const struct node *node, const char *section
 	node_text(ref, "$ref");
 	if (strncmp(ref->text, prefix, strlen(prefix)))
 		die_node(ref, "$ref must begin with %s here", prefix);
-	target = node_get(node_get(node_get(root, "components"), section), ref->text + strlen(prefix));
+	target =
+	    node_get(node_get(node_get(root, "components"), section), ref->text + strlen(prefix));
 	if (!target)
 		die_node(ref, "$ref \"%s\" names nothing in this file", ref->text);
 	return target;

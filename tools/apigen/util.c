@@ -110,10 +110,11 @@ static bool
 is_keyword(const char *name)
 {
 	static const char *const words[] = {"auto", "break", "case", "char", "const", "continue",
-	    "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline",
-	    "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-	    "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm",
-	    "typeof", "bool", "true", "false", "unix", "linux", "errno", "stdin", "stdout", "stderr"};
+	    "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if",
+	    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
+	    "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile",
+	    "while", "asm", "typeof", "bool", "true", "false", "unix", "linux", "errno", "stdin",
+	    "stdout", "stderr"};
 
 	for (int i = 0; i < COUNT(words); i++)
 		if (!strcmp(name, words[i]))
