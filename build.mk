@@ -36,11 +36,11 @@ librookery.a: $(LIB_OBJ)
 	$(call say,AR)rm -f $@ && $(AR) crs $@ $^
 
 gen/core_sql.h: gen/core_sql.c ;
-gen/core_sql.c: $(CORE_SQL) $(wildcard $(top_srcdir)/shared/core/*.c) bin/apigen
+gen/core_sql.c: $(CORE_SQL) bin/apigen
 	$(call say,GEN)$(MKDIR_P) $(@D) && bin/apigen core $(addprefix --sql ,$(CORE_SQL)) \
-		--used-in $(wildcard $(top_srcdir)/shared/core/*.c) --out-c $@ --out-h $(@:.c=.h)
+		--used-in $(wildcard $(top_srcdir)/shared/*.c $(top_srcdir)/shared/core/*.c) --out-c $@ --out-h $(@:.c=.h)
 # Before dependencies are known, whatever may include a generated header waits for it.
-$(call objects,$(call sources,shared/core)) obj/gen/core_sql.o: | $(if $(CORE_SQL),gen/core_sql.h)
+$(call objects,$(LIB_C)) obj/gen/core_sql.o: | $(if $(CORE_SQL),gen/core_sql.h)
 
 # ---- apps: one a family folder ------------------------------------------------------------------
 
