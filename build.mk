@@ -136,3 +136,8 @@ $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
 # ---- dependencies found by the compiler ---------------------------------------------------------
 
 -include $(shell find obj -name '*.d' 2>/dev/null)
+
+# Automake puts the line that includes this file at its end, where prerequisites named by these variables
+# have been read already as nothing: say them again.
+all-am: $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES)
+check-am: $(UNIT_TESTS)

@@ -21,7 +21,7 @@ column(struct req *r, const char *const *texts, int n)
 	return NULL;
 }
 
-enum field { ID, SENDER, DEVICE, CONVERSATION, RECIPIENT, CLIENT_ID, KIND, BODY, META, TTL, EXPIRES,
+enum draft_field { ID, SENDER, DEVICE, CONVERSATION, RECIPIENT, CLIENT_ID, KIND, BODY, META, TTL, EXPIRES,
 	REPLY_TO, MENTIONS, FIELDS };
 
 static void
