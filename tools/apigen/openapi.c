@@ -142,7 +142,7 @@ error_schema(const char *surface)
 	static const struct {
 		const char *surface, *fields, *required;
 	} shapes[] = {
-	    {"whatsapp", "type title status:integer detail instance code field requestId",
+	    {"whatsapp", "type title status:integer detail instance code field",
 		"type title status"},
 	    {"sentinal", "success:boolean error code", "success error"},
 	    {"gateway", "error code status:integer details:any", "error"},
@@ -221,15 +221,24 @@ add_responses(const struct contract *c, const struct operation *o, json_t *out)
 
 	for (int i = 0; i < responses->n; i++) {
 		const struct node *r = node_deref(c->root, responses->values[i], "responses");
-		json_t *response = node_json(r);
 
-		if (atoi(responses->keys[i]->text) >= 400 && !json_object_get(response, "content"))
+		json_object_set(all, responses->keys[i]->text, node_json(r));
+	}
+	json_object_set(out, "responses", all);
+}
+
+/* Errors without content of their own have the surface's shape. */
+static void
+add_errors(const struct contract *c, json_t *out)
+{
+	const char *code;
+	json_t *response;
+
+	json_object_foreach (json_object_get(out, "responses"), code, response)
+		if (atoi(code) >= 400 && !json_object_get(response, "content"))
 			json_object_set_new(response, "content",
 			    json_pack("{s{s{ss}}}", error_media(c->surface), "schema", "$ref",
 				REF "Error"));
-		json_object_set(all, responses->keys[i]->text, response);
-	}
-	json_object_set(out, "responses", all);
 }
 
 static json_t *
@@ -257,6 +266,7 @@ operation_json(const struct contract *c, const struct operation *o, json_t *name
 	add_parameters(c, o, out);
 	add_responses(c, o, out);
 	resolve(out, NULL, names);
+	add_errors(c, out);
 	if ((body = json_object_get(out, "requestBody")) && o->op.body_limit)
 		json_object_set_new(out, "x-body-limit", json_integer(o->op.body_limit));
 	json_object_set_new(out, "x-limit", json_string(o->op.limit ? o->op.limit : "general"));
