@@ -35,12 +35,21 @@ LIB_OBJ = $(call objects,$(LIB_C) $(LIB_CC)) $(if $(CORE_SQL),obj/gen/core_sql.o
 librookery.a: $(LIB_OBJ)
 	$(call say,AR)rm -f $@ && $(AR) crs $@ $^
 
-gen/core_sql.h: gen/core_sql.c ;
-gen/core_sql.c: $(CORE_SQL) bin/apigen
-	$(call say,GEN)$(MKDIR_P) $(@D) && bin/apigen core $(addprefix --sql ,$(CORE_SQL)) \
-		--used-in $(wildcard $(top_srcdir)/shared/*.c $(top_srcdir)/shared/core/*.c) --out-c $@ --out-h $(@:.c=.h)
-# Before dependencies are known, whatever may include a generated header waits for it.
-$(call objects,$(LIB_C)) obj/gen/core_sql.o: | $(if $(CORE_SQL),gen/core_sql.h)
+# Core queries may be used by whatever is C or a contract, so a stamp follows all of that; the generated
+# files themselves change only when their text does, and little is compiled again.
+CORE_USERS = $(wildcard $(addprefix $(top_srcdir)/,shared/*.c shared/core/*.c jobs/*.c wsrelay/*.c \
+	fcgi-apps/*/*/*.c fcgi-apps/*/*/*.yaml))
+gen/core_sql.c gen/core_sql.h: gen/core_sql.stamp ;
+gen/core_sql.stamp: $(CORE_SQL) $(CORE_USERS) bin/apigen
+	$(call say,GEN)$(MKDIR_P) gen/new && bin/apigen core $(addprefix --sql ,$(CORE_SQL)) \
+		--used-in $(CORE_USERS) --out-c gen/new/core_sql.c --out-h gen/new/core_sql.h && \
+		$(call take,gen/new,gen,core_sql.c core_sql.h) && touch $@
+# Before dependencies are known, whatever may include the generated header waits for it.
+NEEDS_SQL = $(if $(CORE_SQL),gen/core_sql.h)
+$(call objects,$(LIB_C)) obj/gen/core_sql.o: | $(NEEDS_SQL)
+
+# $(call take,FROM,INTO,FILES): move those that differ
+take = for f in $(3); do cmp -s $(1)/$$f $(2)/$$f || mv $(1)/$$f $(2)/$$f || exit 1; done
 
 # ---- apps: one a family folder ------------------------------------------------------------------
 
@@ -53,15 +62,16 @@ yaml_of = $(foreach f,$(1),$(top_srcdir)/fcgi-apps/$(f)/$(notdir $(f)).yaml)
 
 # $(1) SURFACE/FAMILY, $(2) SURFACE, $(3) FAMILY, $(4) its C files
 define family_rules
-gen/$(1).gen.h: gen/$(1).gen.c ;
-gen/$(1).gen.c: $(wildcard $(top_srcdir)/fcgi-apps/$(1)/*.yaml $(top_srcdir)/fcgi-apps/$(1)/*.sql) \
+gen/$(1).gen.c gen/$(1).gen.h: gen/$(1).stamp ;
+gen/$(1).stamp: $(wildcard $(top_srcdir)/fcgi-apps/$(1)/*.yaml $(top_srcdir)/fcgi-apps/$(1)/*.sql) \
 		$(addprefix $(top_srcdir)/,$(4)) $(CORE_SQL) bin/apigen
-	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen family $(2) $(3) --yaml $(call yaml_of,$(1)) \
+	$$(call say,GEN)$$(MKDIR_P) gen/new/$(2) gen/$(2) && bin/apigen family $(2) $(3) --yaml $(call yaml_of,$(1)) \
 		$(addprefix --sql ,$(wildcard $(top_srcdir)/fcgi-apps/$(1)/*.sql)) \
 		$(addprefix --core-sql ,$(CORE_SQL)) $(addprefix --c $(top_srcdir)/,$(4)) \
-		--out-c $$@ --out-h $$(@:.c=.h)
+		--out-c gen/new/$(1).gen.c --out-h gen/new/$(1).gen.h && \
+		$$(call take,gen/new,gen,$(1).gen.c $(1).gen.h) && touch $$@
 $(call objects,$(4)) obj/gen/$(1).gen.o: AM_CPPFLAGS += -Igen/$(2)
-$(call objects,$(4)): | gen/$(1).gen.h $(if $(CORE_SQL),gen/core_sql.h)
+$(call objects,$(4)): | gen/$(1).gen.h $(NEEDS_SQL)
 bin/rk-$(2)-$(3): obj/gen/$(1).gen.o $(call objects,$(4)) librookery.a
 	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS)
 endef
@@ -74,10 +84,10 @@ $(foreach f,$(FAMILIES),$(eval $(call family_rules,$(f),$(patsubst %/,%,$(dir $(
 define program_rules
 bin/$(1): $(call objects,$(call sources,$(2))) librookery.a
 	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS)
-$(call objects,$(call sources,$(2))): | $(if $(CORE_SQL),gen/core_sql.h)
+$(call objects,$(call sources,$(2))): | $(NEEDS_SQL)
 endef
 CTL = bin/rk-ctl
-DAEMONS = $(if $(call sources,wsrelay),bin/rk-wsrelay) $(if $(call sources,jobs),bin/rk-jobs)
+DAEMONS = $(foreach d,wsrelay jobs,$(if $(wildcard $(top_srcdir)/$(d)/main.c),bin/rk-$(d)))
 $(eval $(call program_rules,rk-ctl,tools/ctl))
 $(eval $(call program_rules,rk-wsrelay,wsrelay))
 $(eval $(call program_rules,rk-jobs,jobs))
@@ -129,7 +139,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,check/%,$(UNIT_C))
 define unit_rules
 check/$(1): obj/tests/unit/$(1).o $(call objects,$(TEST_EXTRA_$(1))) librookery.a
 	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS) $$(CMOCKA_LIBS)
-obj/tests/unit/$(1).o: | $(if $(CORE_SQL),gen/core_sql.h)
+obj/tests/unit/$(1).o: | $(NEEDS_SQL)
 endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
 

@@ -423,6 +423,14 @@ conf_known(const char *name)
 	return find(name) >= 0;
 }
 
+bool
+conf_is_secret(const char *name)
+{
+	int i = find(name);
+
+	return i >= 0 && conf_table[i].type == SET_SECRET;
+}
+
 const char *
 conf_str(const char *name)
 {

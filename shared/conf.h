@@ -18,6 +18,7 @@
 /* 0, or -1 after a message on stderr that names file and line. */
 int conf_load(const char *path);
 bool conf_known(const char *name);
+bool conf_is_secret(const char *name);
 /* An unknown name is a programming error: it aborts. */
 const char *conf_str(const char *name);
 int64_t conf_int(const char *name);   /* durations in seconds and sizes in bytes: "15m", "64k" are read */

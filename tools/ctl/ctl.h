@@ -7,5 +7,10 @@
 #define ROOKERY_CTL_H
 
 int ctl_config(int argc, char **argv);
+int ctl_keys(int argc, char **argv);
+int ctl_otp(int argc, char **argv);
+int ctl_stats(int argc, char **argv);
+int ctl_ready(int argc, char **argv);
+int ctl_generation(int argc, char **argv);
 
 #endif

@@ -14,7 +14,12 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"config", ctl_config, "config [--comments|--template|NAME]  the settings in force"},
+    {"config", ctl_config, "config [--comments|--template|NAME]   the settings in force"},
+    {"keys", ctl_keys, "keys                                  make the installation's secrets"},
+    {"otp", ctl_otp, "otp PHONE                             the pending development code"},
+    {"stats", ctl_stats, "stats                                 every service of the farm"},
+    {"ready", ctl_ready, "ready APP …                           are these apps serving?"},
+    {"generation", ctl_generation, "generation APP                        changes at each restart"},
 };
 static const int n_commands = sizeof(commands) / sizeof(*commands);
 

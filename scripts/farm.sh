@@ -1,0 +1,288 @@
+# Starting, stopping and restarting what runs, and waiting until it is ready.
+
+at()
+{
+	echo "$RUN/service/$1"
+}
+
+supervisor_alive()
+{
+	local pid
+	pid=$(cat "$RUN/runsvdir.pid" 2>/dev/null) && [ -n "$pid" ] &&
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ]
+}
+
+start_supervisor()
+{
+	local name
+	if ! supervisor_alive; then
+		# The lock and the terminal stay behind; a farm outlives the command that started it.
+		as_user env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 setsid runsvdir -P "$RUN/service" \
+			</dev/null >>"$RUN/log/runsvdir.log" 2>&1 3>&- 9>&- &
+		echo $! >"$RUN/runsvdir.pid"
+		disown
+	fi
+	for name in $(services); do
+		wait_for 12 test -p "$(at "$name")/supervise/ok" || die "runit does not take up the service $name."
+	done
+}
+
+start() # NAME …
+{
+	local name
+	for name in "$@"; do
+		sv -w 10 up "$(at "$name")" >/dev/null || die "the service $name does not start; see ./rookery logs $name."
+		touch "$(at "$name")/since"
+	done
+}
+
+runs()
+{
+	case $(sv status "$(at "$1")" 2>/dev/null) in
+	run:*) return 0 ;;
+	esac
+	return 1
+}
+
+service_pid()
+{
+	cat "$(at "$1")/supervise/pid"
+}
+
+# ---- PostgreSQL and Redis ------------------------------------------------------------------------
+
+export_pg()
+{
+	PGHOST=$(setting db.host) PGPORT=$(setting db.port) PGUSER=$(setting db.user) PGDATABASE=$(setting db.name)
+	export PGHOST PGPORT PGUSER PGDATABASE
+}
+
+make_cluster()
+{
+	[ ! -f "$RUN/pg/PG_VERSION" ] || return 0
+	as_user "$PGBIN/initdb" -D "$RUN/pg" -U "$(setting db.user)" --auth=trust --locale=C.UTF-8 -E UTF8 --data-checksums
+}
+
+# The socket directory is closed to others, which is the authentication.  Statements and the values in
+# error details may hold what people wrote, so neither is logged.
+write_pg_conf()
+{
+	cat >"$RUN/pg/postgresql.auto.conf" <<-END
+		listen_addresses = ''
+		port = $(setting db.port)
+		unix_socket_directories = '$RUN/pg-socket'
+		unix_socket_permissions = 0700
+		max_connections = 400
+		shared_buffers = 256MB
+		max_wal_size = 2GB
+		random_page_cost = 1.1
+		jit = off
+		timezone = 'UTC'
+		log_timezone = 'UTC'
+		log_statement = none
+		log_min_error_statement = panic
+		log_error_verbosity = terse
+		log_checkpoints = off
+	END
+}
+
+start_postgres()
+{
+	make_cluster || return 1
+	as_user test -O "$RUN/pg" || die "the cluster $RUN/pg belongs to another user than $FARM_USER."
+	export_pg
+	runs postgres || { write_pg_conf && { ! is_root || chown "$FARM_USER:" "$RUN/pg/postgresql.auto.conf"; }; }
+	start postgres
+	wait_for 60 "$PGBIN/pg_isready" -d postgres -q || {
+		tail -n 5 "$RUN/log/postgres.log"
+		return 1
+	}
+	[ -n "$("$PGBIN/psql" -d postgres -XAtc "select 1 from pg_database where datname = '$PGDATABASE'")" ] ||
+		"$PGBIN/createdb" "$PGDATABASE"
+}
+
+redis_answers()
+{
+	[ "$(redis-cli -s "$(setting redis.socket)" ping)" = PONG ]
+}
+
+start_redis()
+{
+	start redis
+	wait_for 60 redis_answers || {
+		tail -n 5 "$RUN/log/redis.log"
+		return 1
+	}
+}
+
+# ---- apps, relay, jobs, web server ---------------------------------------------------------------
+
+# Ready: every app's master is the supervised process and has a worker; the relay listens.
+apps_ready()
+{
+	# shellcheck disable=SC2046
+	"$CTL" ready $(apps)
+}
+
+relay_ready()
+{
+	[ ! -x "$BUILD/bin/rk-wsrelay" ] || [ -S "$RUN/ws/whatsapp.sock" ]
+}
+
+start_apps()
+{
+	# shellcheck disable=SC2046
+	start $(apps) $(daemons)
+	wait_for 60 apps_ready || {
+		apps_ready
+		return 1
+	}
+	wait_for 30 relay_ready || die "the relay does not listen; see ./rookery logs wsrelay."
+}
+
+url() # SURFACE
+{
+	local bind
+	bind=$(setting http.bind)
+	case $bind in
+	0.0.0.0 | '*' | ::) bind=127.0.0.1 ;;
+	esac
+	echo "http://$bind:$(setting "$1.port")"
+}
+
+httpd_answers()
+{
+	local surface
+	for surface in $(surfaces); do
+		curl -s -o /dev/null -m 5 "$(url "$surface")/" || return 1
+	done
+}
+
+start_httpd()
+{
+	check_ports
+	start httpd
+	wait_for 20 httpd_answers || {
+		tail -n 10 "$RUN/log/httpd.log"
+		return 1
+	}
+}
+
+all_ready()
+{
+	local surface
+	for surface in $(surfaces); do
+		curl -sf -o /dev/null -m 5 "$(url "$surface")/readyz" || return 1
+	done
+}
+
+# ---- restart -----------------------------------------------------------------------------------
+
+# A graceful restart: the master replaces itself and starts new workers before the old ones finish.
+restart_app()
+{
+	local before
+	before=$("$CTL" generation "$1") && sv hup "$(at "$1")" >/dev/null || return 1
+	wait_for 60 newer_generation "$1" "$before" ||
+		die "the app $1 did not come back in 60 seconds; see ./rookery logs $1."
+}
+
+# Counters begin anew when the list of operations is another, so both numbers must differ.
+newer_generation() # APP "STARTED GENERATION"
+{
+	local now
+	now=$("$CTL" generation "$1") && [ "${now% *}" != "${2% *}" ] && [ "${now#* }" != "${2#* }" ] &&
+		"$CTL" ready "$1"
+}
+
+restart_one()
+{
+	runs "$1" || {
+		start "$1"
+		return
+	}
+	case $1 in
+	httpd)
+		sv 1 "$(at httpd)" >/dev/null
+		wait_for 20 httpd_answers || die "the web server does not answer after its restart."
+		;;
+	postgres)
+		sv -w 60 restart "$(at postgres)" && export_pg && wait_for 60 "$PGBIN/pg_isready" -q
+		;;
+	redis)
+		sv -w 60 restart "$(at redis)" && wait_for 60 redis_answers
+		;;
+	wsrelay | jobs)
+		sv -w 60 restart "$(at "$1")" && wait_for 30 relay_ready
+		;;
+	*)
+		restart_app "$1"
+		;;
+	esac >/dev/null || die "the service $1 does not restart; see ./rookery logs $1."
+	touch "$(at "$1")/since"
+}
+
+# After a build or with other settings: what runs an older program, or with other files, starts anew.
+restart_changed()
+{
+	local name all=
+	[ "$("$CTL" config | cksum)" = "$(cat "$RUN/config.sum" 2>/dev/null)" ] || all=1
+	for name in $(services); do
+		runs "$name" || continue
+		case " $CHANGED " in
+		*" $name "*)
+			sv -w 60 restart "$(at "$name")" && touch "$(at "$name")/since"
+			continue
+			;;
+		esac
+		case $name in
+		postgres | redis | httpd) continue ;;
+		esac
+		[ -z "$all" ] && [ ! "$BUILD/bin/rk-$name" -nt "$(at "$name")/since" ] || restart_one "$name"
+	done
+	"$CTL" config | cksum >"$RUN/config.sum"
+}
+
+# ---- stop --------------------------------------------------------------------------------------
+
+stop() # NAME …: all are told at once, then waited for
+{
+	local name
+	for name in "$@"; do
+		[ ! -p "$(at "$name")/supervise/ok" ] || sv down "$(at "$name")" >/dev/null
+	done
+	for name in "$@"; do
+		[ ! -p "$(at "$name")/supervise/ok" ] || sv -w 40 force-stop "$(at "$name")" >/dev/null
+	done
+}
+
+supervised()
+{
+	local dir
+	for dir in "$RUN"/service/*/; do
+		[ ! -p "$dir/supervise/ok" ] || basename "$dir"
+	done
+}
+
+stop_all()
+{
+	local name names
+	names=$(supervised)
+	[ ! -x "$BUILD/bin/rk-wsrelay" ] || sv down "$(at httpd)" "$(at wsrelay)" >/dev/null # sockets end with the relay
+	stop httpd
+	# shellcheck disable=SC2046
+	stop $(printf '%s\n' "$names" | grep -vxE 'httpd|postgres|redis')
+	stop redis postgres
+	! supervisor_alive || kill -HUP "$(cat "$RUN/runsvdir.pid")"
+	for name in $names; do
+		sv exit "$(at "$name")" >/dev/null 2>&1
+		wait_for 10 unsupervised "$name" || die "the supervisor of $name does not end."
+	done
+	rm -f "$RUN/runsvdir.pid"
+}
+
+# runsv holds a lock on supervise/lock for as long as it lives.
+unsupervised()
+{
+	[ ! -e "$(at "$1")/supervise/lock" ] || flock -n "$(at "$1")/supervise/lock" true
+}

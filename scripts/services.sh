@@ -1,0 +1,205 @@
+# The run directory: settings, keys, a runit service for everything that runs, the web server's files.
+
+FARM_SERVERS="postgres redis"
+
+# Names of the apps that were built ("whatsapp-devices"), and of everything that runs.
+apps()
+{
+	local path
+	for path in "$BUILD"/bin/rk-*-*; do
+		[ ! -x "$path" ] || echo "${path##*/rk-}"
+	done
+}
+
+daemons()
+{
+	local name
+	for name in wsrelay jobs; do
+		[ ! -x "$BUILD/bin/rk-$name" ] || echo "$name"
+	done
+}
+
+services()
+{
+	# shellcheck disable=SC2086
+	printf '%s\n' $FARM_SERVERS $(apps) $(daemons) httpd
+}
+
+surfaces()
+{
+	local path
+	for path in "$BUILD"/web/*/openapi.json; do
+		[ ! -f "$path" ] || basename "$(dirname "$path")"
+	done
+}
+
+# ---- directories and settings --------------------------------------------------------------------
+
+# Settings given in the environment are saved, for the services and for later commands.
+save_environment()
+{
+	local name value
+	umask 077
+	for name in $(compgen -e ROOKERY_); do
+		case $name in
+		ROOKERY_BUILD | ROOKERY_USER | ROOKERY_TEST* | ROOKERY_FARM) continue ;;
+		esac
+		value=${!name}
+		printf "export %s='%s'\n" "$name" "${value//\'/\'\\\'\'}"
+	done >"$RUN/env.new"
+	umask 022
+	mv "$RUN/env.new" "$RUN/env"
+}
+
+make_run_directory()
+{
+	local dir
+	mkdir -p "$RUN" || die "the run directory $RUN cannot be made."
+	need_space "$RUN" 300
+	for dir in fcgi ws log service stats httpd tmp data; do
+		mkdir -p "$RUN/$dir" || die "the run directory $RUN is not writable for $(id -un)."
+	done
+	for dir in pg pg-socket redis keys; do
+		mkdir -p "$RUN/$dir" && chmod 700 "$RUN/$dir"
+	done
+	[ -f "$RUN/rookery.conf" ] || cp "$BUILD/rookery.conf" "$RUN/rookery.conf"
+	save_environment
+	give_away
+	as_user test -w "$RUN/fcgi" ||
+		die "the user $FARM_USER cannot reach $RUN; set ROOKERY_RUN to a place it can."
+	"$CTL" config >/dev/null || die "the settings are wrong: $("$CTL" config 2>&1 >/dev/null | head -n 1)"
+	as_user "$CTL" keys
+}
+
+give_away()
+{
+	! is_root || chown "$FARM_USER:" "$RUN" "$RUN"/*
+}
+
+# ---- runit -------------------------------------------------------------------------------------
+
+# put FILE: standard input becomes FILE; its service is noted in CHANGED when it is another than before.
+CHANGED=
+put()
+{
+	cat >"$1.new"
+	if cmp -s "$1" "$1.new"; then
+		rm "$1.new"
+		return
+	fi
+	mv "$1.new" "$1"
+	CHANGED="$CHANGED $2"
+}
+
+# service NAME COMMAND …: "down" keeps runsv from starting it before its turn.
+service()
+{
+	local name=$1 dir=$RUN/service/$1
+	shift
+	mkdir -p "$dir"
+	[ -e "$dir/supervise/ok" ] || touch "$dir/down"
+	put "$dir/run" "$name" <<-END
+		#!/bin/sh
+		exec >>'$RUN/log/$name.log' 2>&1
+		. '$RUN/env'
+		cd '$RUN' && exec $*
+	END
+	chmod 755 "$dir/run"
+	! is_root || chown -R "$FARM_USER:" "$dir"
+}
+
+# The signal that "sv down" sends instead of TERM: PostgreSQL's fast, the web servers' graceful stop.
+stop_with()
+{
+	local dir=$RUN/service/$1/control
+	mkdir -p "$dir"
+	printf '#!/bin/sh\nkill -%s "$(cat "%s/supervise/pid")"\n' "$2" "${dir%/control}" >"$dir/t"
+	chmod 755 "$dir/t"
+}
+
+write_services()
+{
+	local name
+	CHANGED=
+	service postgres "'$PGBIN/postgres' -D '$RUN/pg'"
+	stop_with postgres INT
+	write_redis_conf
+	service redis "redis-server '$RUN/redis/redis.conf'"
+	for name in $(apps) $(daemons); do
+		service "$name" "'$BUILD/bin/rk-$name'"
+	done
+	write_httpd_conf
+	if [ "$HTTPD" = apache ]; then
+		service httpd "apache2 -DFOREGROUND -f '$RUN/httpd/apache.conf'"
+		stop_with httpd WINCH
+	else
+		service httpd "lighttpd -D -f '$RUN/httpd/lighttpd.conf'"
+		stop_with httpd INT
+	fi
+	drop_old_services
+}
+
+drop_old_services()
+{
+	local dir
+	for dir in "$RUN"/service/*/; do
+		dir=${dir%/}
+		services | grep -qx "${dir##*/}" && continue
+		[ ! -e "$dir/supervise/ok" ] || sv -w 30 exit "$dir"
+		rm -rf "$dir"
+	done
+}
+
+write_redis_conf()
+{
+	put "$RUN/redis/redis.conf" redis <<-END
+		port 0
+		unixsocket $(setting redis.socket)
+		unixsocketperm 700
+		dir $RUN/redis
+		appendonly yes
+		appendfsync everysec
+		save ""
+		maxmemory $(setting redis.memory)
+		maxmemory-policy noeviction
+	END
+}
+
+# ---- web servers -------------------------------------------------------------------------------
+
+# fill FILE: a template of httpd-conf with its @WORDS@ replaced.
+fill()
+{
+	sed -e "s|@RUN@|$RUN|g" -e "s|@WEB@|$BUILD/web|g" -e "s|@ROUTES@|$BUILD/gen|g" \
+		-e "s|@BIND@|$(setting http.bind)|g" -e "s|@WORKERS@|$(setting http.workers)|g" \
+		-e "s|@CONNECTIONS@|$(setting http.connections)|g" -e "s|@UPLOAD_KB@|$UPLOAD_KB|g" \
+		-e "s|@SURFACE@|${2-}|g" -e "s|@PORT@|${3-}|g" "$ROOT/httpd-conf/$1"
+}
+
+write_httpd_conf()
+{
+	local surface server=$HTTPD
+	UPLOAD_KB=$(($("$CTL" config --number upload.max) / 1024))
+	put "$RUN/httpd/$server.conf" httpd < <(
+		fill "$server.conf"
+		for surface in $(surfaces); do
+			fill "$server-surface.conf" "$surface" "$(setting "$surface.port")"
+		done
+	)
+}
+
+# Every port must be free, or be ours.
+check_ports()
+{
+	local surface port bind
+	[ "$(sv status "$RUN/service/httpd" 2>/dev/null | cut -d: -f1)" != run ] || return 0
+	bind=$(setting http.bind)
+	case $bind in
+	0.0.0.0 | '*' | ::) bind=127.0.0.1 ;;
+	esac
+	for surface in $(surfaces); do
+		port=$(setting "$surface.port")
+		! (exec 4<>"/dev/tcp/$bind/$port") 2>/dev/null ||
+			die "port $port is in use by another program; set ${surface}.port (ROOKERY_${surface^^}_PORT) to a free one."
+	done
+}
