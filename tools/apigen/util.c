@@ -10,6 +10,15 @@
 #include <stdarg.h>
 #include "apigen.h"
 
+/* In builds with AddressSanitizer: nothing is freed on purpose. */
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
 void
 die(const char *fmt, ...)
 {
