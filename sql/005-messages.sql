@@ -60,7 +60,7 @@ CREATE TABLE reaction (
 	encrypted_payload text,
 	client_id text,
 	created_at timestamptz NOT NULL DEFAULT now(),
-	CONSTRAINT reaction_once UNIQUE (message_id, account_id, emoji)
+	CONSTRAINT reaction_once UNIQUE (message_id, account_id)
 );
 
 -- How far a device has acknowledged a conversation; without a row, from where its account joined.
@@ -127,6 +127,7 @@ DECLARE
 	v_targets uuid[] := p_conversations;
 	v_order integer[];
 	v_statuses integer[];
+	v_status integer;
 	i integer;
 	v_closed boolean;
 	v_admins_only boolean;
@@ -144,8 +145,10 @@ BEGIN
 			WHERE p_conversations[k] IS NULL AND p_recipients[k] IS NOT NULL
 			ORDER BY direct_lock_key(p_senders[k], p_recipients[k])
 		LOOP
-			SELECT d.conversation_id, d.status INTO v_targets[i], v_statuses[i]
+			SELECT d.conversation_id, d.status INTO v_low, v_status
 			FROM direct_open(p_senders[i], p_recipients[i]) d;
+			v_targets[i] := v_low;
+			v_statuses[i] := v_status;
 		END LOOP;
 	END IF;
 	IF n > 1 THEN
@@ -236,4 +239,231 @@ BEGIN
 		UPDATE conversation c SET last_seq = c.last_seq - 1 WHERE c.id = v_targets[i];
 		RETURN NEXT r;
 	END LOOP;
+END $$;
+
+-- ---- reading and changing ----------------------------------------------------------------------
+
+-- A message as events and sync show it.  What meta holds lies beside the fixed fields.
+CREATE FUNCTION message_json(m message) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN coalesce(m.meta, '{}') || jsonb_strip_nulls(jsonb_build_object(
+	'messageId', m.id, 'conversationId', m.conversation_id, 'senderId', m.sender_id,
+	'senderDeviceId', m.sender_device_id, 'quotedMessageId', m.reply_to_id, 'seq', m.seq,
+	'type', m.kind, 'clientMessageId', m.client_id, 'ciphertext', m.body, 'version', m.version,
+	'reactionCount', nullif(m.reaction_count, 0), 'ttlSeconds', m.ttl_seconds,
+	'createdAt', rfc3339(m.created_at), 'editedAt', rfc3339(m.edited_at),
+	'deletedAt', rfc3339(m.deleted_at), 'expiresAt', rfc3339(m.expires_at)));
+
+-- The message, if the account may see it: one of its stays covers it and it was not deleted for the account.
+-- Tombstones are seen too; look at deleted_at.
+CREATE FUNCTION message_visible(p_account uuid, p_message uuid) RETURNS SETOF message
+LANGUAGE sql STABLE AS $$
+	SELECT m.* FROM message m
+	JOIN conversation c ON c.id = m.conversation_id
+	WHERE m.id = p_message AND c.deleted_at IS NULL
+		AND EXISTS (SELECT FROM member s WHERE s.conversation_id = m.conversation_id
+			AND s.account_id = p_account AND s.joined_seq < m.seq
+			AND (s.left_seq IS NULL OR m.seq <= s.left_seq))
+		AND NOT EXISTS (SELECT FROM message_hidden h WHERE h.message_id = m.id AND h.account_id = p_account)
+$$;
+
+-- Whether any account but the sender has the message, on whichever device.
+CREATE FUNCTION message_delivered(m message) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+	SELECT EXISTS (SELECT FROM member s WHERE s.conversation_id = m.conversation_id
+			AND s.account_id <> m.sender_id AND s.joined_seq < m.seq AND s.delivered_seq >= m.seq
+			AND (s.left_seq IS NULL OR m.seq <= s.left_seq))
+		OR EXISTS (SELECT FROM member s JOIN device d ON d.account_id = s.account_id
+			JOIN device_ack a ON a.device_id = d.id AND a.conversation_id = s.conversation_id
+			WHERE s.conversation_id = m.conversation_id AND s.account_id <> m.sender_id
+				AND a.seq = m.seq)
+$$;
+
+-- What its sender is shown: sent, delivered (all other members have it) or read (all have read it).
+CREATE FUNCTION message_status(m message) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN min(s.read_seq) >= m.seq THEN 'read' WHEN min(s.delivered_seq) >= m.seq THEN 'delivered'
+		ELSE 'sent' END
+	FROM member s WHERE s.conversation_id = m.conversation_id AND s.account_id <> m.sender_id
+		AND s.joined_seq < m.seq AND s.left_version IS NULL
+$$;
+
+-- Lock the conversation of a visible message for a change to the message, and answer the message as it is then.
+--	404	not visible, or deleted already when p_alive
+CREATE FUNCTION message_lock(p_actor uuid, p_message uuid, p_alive boolean DEFAULT true) RETURNS message
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	m message;
+BEGIN
+	SELECT * INTO m FROM message_visible(p_actor, p_message);
+	IF FOUND THEN
+		UPDATE conversation SET changed_xid = greatest(changed_xid, pg_current_xact_id())
+		WHERE id = m.conversation_id;
+		SELECT * INTO m FROM message_visible(p_actor, p_message);
+	END IF;
+	IF m.id IS NULL OR (p_alive AND (m.deleted_at IS NOT NULL OR m.expires_at <= now())) THEN
+		PERFORM fail(404, 'There is no such message');
+	END IF;
+	RETURN m;
+END $$;
+
+-- The event of a change to a message, to the members of now.
+CREATE FUNCTION message_emit(p_type text, m message, p_payload jsonb, p_device uuid) RETURNS jsonb
+LANGUAGE sql VOLATILE AS $$
+	SELECT emit(p_type, c.id, c.member_version, NULL, p_payload, NULL, p_device)
+	FROM conversation c WHERE c.id = m.conversation_id
+$$;
+
+-- Replace the body of one's own message.  p_meta NULL keeps the fields; p_version, when given, is the version the
+-- client edited.
+--	403	not the sender, or no longer a member	404	no such message
+--	409	another version, or p_client_edit_id seen before (message_edit_once)
+CREATE FUNCTION message_edit(p_actor uuid, p_message uuid, p_body text, p_meta jsonb DEFAULT NULL,
+	p_client_edit_id text DEFAULT NULL, p_version integer DEFAULT NULL, p_device uuid DEFAULT NULL)
+RETURNS TABLE (message_id uuid, conversation_id uuid, version integer, edited_at timestamptz, _event jsonb)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	m message := message_lock(p_actor, p_message);
+BEGIN
+	IF m.sender_id <> p_actor THEN
+		PERFORM fail(403, 'Only the sender edits a message');
+	ELSIF NOT EXISTS (SELECT FROM member s WHERE s.conversation_id = m.conversation_id
+		AND s.account_id = p_actor AND s.left_version IS NULL) THEN
+		PERFORM fail(403, 'You are not a member of this conversation');
+	ELSIF p_version <> m.version THEN
+		PERFORM fail(409, 'The message has been edited since');
+	END IF;
+	IF p_client_edit_id IS NOT NULL THEN
+		INSERT INTO message_edit (message_id, client_edit_id, version)
+		VALUES (p_message, p_client_edit_id, m.version + 1);
+	END IF;
+	UPDATE message u SET body = p_body, meta = coalesce(p_meta, u.meta), version = u.version + 1,
+		edited_at = clock_timestamp(), changed_xid = pg_current_xact_id()
+	WHERE u.id = p_message RETURNING u.* INTO m;
+	RETURN QUERY SELECT m.id, m.conversation_id, m.version, m.edited_at,
+		message_emit('message.edited', m, message_json(m), p_device);
+END $$;
+
+-- Take what a message said away and leave a tombstone, under the lock of its conversation.
+CREATE FUNCTION message_wipe(m message, p_by uuid, p_reason text, p_device uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	UPDATE message u SET body = NULL, meta = NULL, reaction_count = 0, deleted_at = clock_timestamp(),
+		deleted_by = p_by, changed_xid = pg_current_xact_id()
+	WHERE u.id = m.id RETURNING u.* INTO m;
+	DELETE FROM reaction r WHERE r.message_id = m.id;
+	DELETE FROM message_edit e WHERE e.message_id = m.id;
+	RETURN message_emit('message.deleted', m, jsonb_strip_nulls(jsonb_build_object('messageId', m.id,
+		'conversationId', m.conversation_id, 'seq', m.seq, 'deletedAt', rfc3339(m.deleted_at),
+		'by', p_by, 'reason', p_reason)), p_device);
+END $$;
+
+-- Delete a message, for 'me' or for 'everyone'.  For everyone: the sender, or owner and admins of a group.
+--	403	not allowed	404	no such message		409	deleted already
+CREATE FUNCTION message_delete(p_actor uuid, p_message uuid, p_scope text, p_reason text DEFAULT NULL,
+	p_device uuid DEFAULT NULL)
+RETURNS TABLE (message_id uuid, conversation_id uuid, deleted_at timestamptz, _event jsonb)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	m message;
+BEGIN
+	IF p_scope = 'me' THEN
+		IF EXISTS (SELECT FROM message_hidden h
+			WHERE h.message_id = p_message AND h.account_id = p_actor) THEN
+			PERFORM fail(409, 'The message has been deleted already');
+		END IF;
+		SELECT v.* INTO m FROM message_visible(p_actor, p_message) v;
+		IF NOT FOUND THEN
+			PERFORM fail(404, 'There is no such message');
+		END IF;
+		INSERT INTO message_hidden (account_id, message_id) VALUES (p_actor, p_message)
+		ON CONFLICT DO NOTHING;
+		RETURN QUERY SELECT m.id, m.conversation_id, now(), emit('message.hidden', NULL, NULL,
+			ARRAY[p_actor], jsonb_build_object('messageId', m.id, 'conversationId', m.conversation_id,
+			'seq', m.seq), NULL, p_device);
+		RETURN;
+	END IF;
+	m := message_lock(p_actor, p_message, false);
+	IF m.sender_id <> p_actor AND NOT EXISTS (SELECT FROM member s
+		WHERE s.conversation_id = m.conversation_id AND s.account_id = p_actor
+			AND s.role IN ('owner', 'admin') AND s.left_version IS NULL) THEN
+		PERFORM fail(403, 'You may not delete this message for everyone');
+	ELSIF m.deleted_at IS NOT NULL THEN
+		PERFORM fail(409, 'The message has been deleted already');
+	END IF;
+	RETURN QUERY SELECT m.id, m.conversation_id, now(), message_wipe(m, p_actor, p_reason, p_device);
+END $$;
+
+-- Change how long one's own message lives, as long as nobody has it: p_ttl seconds after delivery, or until
+-- p_expires; both NULL lets it live.
+--	403	not the sender, or delivered	404	no such message
+CREATE FUNCTION message_self_destruct(p_actor uuid, p_message uuid, p_ttl integer, p_expires timestamptz,
+	p_device uuid DEFAULT NULL)
+RETURNS TABLE (message_id uuid, ttl_seconds integer, expires_at timestamptz, updated_at timestamptz, _event jsonb)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	m message := message_lock(p_actor, p_message);
+BEGIN
+	IF m.sender_id <> p_actor THEN
+		PERFORM fail(403, 'Only the sender changes this');
+	ELSIF message_delivered(m) THEN
+		PERFORM fail(403, 'The message has been delivered');
+	END IF;
+	UPDATE message u SET ttl_seconds = p_ttl, expires_at = p_expires, changed_xid = pg_current_xact_id()
+	WHERE u.id = p_message RETURNING u.* INTO m;
+	RETURN QUERY SELECT m.id, m.ttl_seconds, m.expires_at, now(), message_emit('message.self_destruct', m,
+		jsonb_build_object('messageId', m.id, 'conversationId', m.conversation_id, 'seq', m.seq,
+		'ttlSeconds', m.ttl_seconds, 'expiresAt', rfc3339(m.expires_at)), p_device);
+END $$;
+
+-- React to a message; an account has at most one reaction on it (reaction_once, 23505).
+--	404	no such message, or no longer a member
+CREATE FUNCTION reaction_add(p_actor uuid, p_message uuid, p_emoji text, p_payload text DEFAULT NULL,
+	p_client_id text DEFAULT NULL, p_device uuid DEFAULT NULL)
+RETURNS TABLE (id uuid, message_id uuid, account_id uuid, emoji text, created_at timestamptz, _event jsonb)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	m message := message_lock(p_actor, p_message);
+	x reaction;
+BEGIN
+	IF NOT EXISTS (SELECT FROM member s WHERE s.conversation_id = m.conversation_id
+		AND s.account_id = p_actor AND s.left_version IS NULL) THEN
+		PERFORM fail(404, 'There is no such message');
+	END IF;
+	INSERT INTO reaction (message_id, account_id, emoji, encrypted_payload, client_id)
+	VALUES (p_message, p_actor, p_emoji, p_payload, p_client_id) RETURNING * INTO x;
+	UPDATE message u SET reaction_count = u.reaction_count + 1, changed_xid = pg_current_xact_id()
+	WHERE u.id = p_message;
+	RETURN QUERY SELECT x.id, x.message_id, x.account_id, x.emoji, x.created_at,
+		message_emit('reaction.added', m, jsonb_strip_nulls(jsonb_build_object('reactionId', x.id,
+		'messageId', m.id, 'conversationId', m.conversation_id, 'seq', m.seq, 'userId', p_actor,
+		'emoji', x.emoji, 'encryptedPayload', x.encrypted_payload,
+		'createdAt', rfc3339(x.created_at))), p_device);
+END $$;
+
+--	404	no such reaction	403	somebody else's
+CREATE FUNCTION reaction_remove(p_actor uuid, p_message uuid, p_reaction uuid, p_device uuid DEFAULT NULL)
+RETURNS TABLE (id uuid, message_id uuid, deleted_at timestamptz, _event jsonb)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+	m message := message_lock(p_actor, p_message);
+	v_owner uuid;
+BEGIN
+	SELECT x.account_id INTO v_owner FROM reaction x WHERE x.id = p_reaction AND x.message_id = p_message;
+	IF NOT FOUND THEN
+		PERFORM fail(404, 'There is no such reaction');
+	ELSIF v_owner <> p_actor THEN
+		PERFORM fail(403, 'This is not your reaction');
+	END IF;
+	DELETE FROM reaction x WHERE x.id = p_reaction;
+	UPDATE message u SET reaction_count = u.reaction_count - 1, changed_xid = pg_current_xact_id()
+	WHERE u.id = p_message;
+	RETURN QUERY SELECT p_reaction, p_message, now(), message_emit('reaction.removed', m,
+		jsonb_build_object('reactionId', p_reaction, 'messageId', m.id,
+		'conversationId', m.conversation_id, 'seq', m.seq, 'userId', p_actor), p_device);
 END $$;
