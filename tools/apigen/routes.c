@@ -3,7 +3,10 @@
  *
  * The families' expressions exclude each other: where another family has the more literal of two
  * overlapping paths, a look-ahead takes that path out.  So order is only a matter of speed, and
- * families with batches come first.  What no family has goes to the surface's x-catch-all.
+ * families with batches come first.  What no other family has goes to the surface's x-catch-all.
+ *
+ * lighttpd matches the decoded path, in which an encoded slash is a slash like any other; Apache
+ * with "AllowEncodedSlashes NoDecode" leaves %2F, which therefore no family's expression admits.
  */
 #include "apigen.h"
 
@@ -36,12 +39,12 @@ put_exclusions(
 }
 
 static char *
-web_regex(struct contract **list, int n, const struct contract *c)
+web_regex(struct contract **list, int n, const struct contract *c, bool apache)
 {
 	struct text t;
 
 	text_open(&t);
-	fputs("^(?:", t.f);
+	fprintf(t.f, "^%s(?:", apache ? "(?!.*%2[Ff])" : "");
 	for (int i = 0; i < c->n_paths; i++) {
 		if (i)
 			putc('|', t.f);
@@ -111,23 +114,27 @@ emit_routes(struct contract **list, int n, bool apache, const char *out)
 {
 	struct contract **order = ordered(list, n);
 	const struct contract *rest = catch_all(list, n);
+	const char *otherwise = "";
 	struct text t;
 
 	text_open(&t);
 	fputs("# Made by apigen from the contracts; changes here are lost.\n", t.f);
 	for (int i = 0; i < n; i++) {
-		char *regex = web_regex(list, n, order[i]);
+		char *regex = web_regex(list, n, order[i], apache);
 
+		if (order[i] == rest)
+			continue;
 		if (apache)
 			put_apache(t.f, order[i], regex);
 		else
-			put_lighttpd(t.f, order[i],
-			    xprintf("%s$HTTP[\"url\"] =~ \"%s\"", i ? " else " : "", regex));
+			put_lighttpd(
+			    t.f, order[i], xprintf("%s$HTTP[\"url\"] =~ \"%s\"", otherwise, regex));
+		otherwise = " else ";
 	}
 	if (rest && apache)
 		put_apache(t.f, rest, "^/");
 	else if (rest)
-		put_lighttpd(t.f, rest, " else");
+		put_lighttpd(t.f, rest, *otherwise ? " else" : "$HTTP[\"url\"] =~ \"^/\"");
 	if (!apache)
 		putc('\n', t.f);
 	file_write(out, text_close(&t));
