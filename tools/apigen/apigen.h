@@ -89,6 +89,8 @@ const struct node *node_deref(
 
 const struct schema *schema_compile(const struct node *root, const struct node *node);
 enum input_kind schema_kind(const struct schema *s);
+/* x-invalid of a schema, of the one it refers to, or of a parameter; 0 when there is none. */
+short schema_invalid(const struct node *root, const struct node *node);
 
 /* ---- contract.c, inputs.c, regex.c ---------------------------------------------------------- */
 

@@ -66,16 +66,6 @@ default_of(const struct contract *c, const struct node *schema)
 	return dflt && dflt->kind == NODE_SCALAR && node_type(dflt) != T_NULL ? dflt->text : NULL;
 }
 
-static int
-invalid_of(const struct node *node, const struct node *schema)
-{
-	const struct node *bad = node_get(node, "x-invalid");
-
-	if (!bad)
-		bad = node_get(schema, "x-invalid");
-	return bad ? (int)node_int(bad, "x-invalid") : 0;
-}
-
 static void
 add_parameter(
     struct contract *c, struct operation *o, const struct path *path, const struct node *item)
@@ -102,7 +92,9 @@ add_parameter(
 		die_node(self, "x-self is for texts");
 	if (in.self && o->op.auth != AUTH_BEARER)
 		die_node(self, "x-self needs a caller, but %s is open without token", o->op.id);
-	in.invalid = (short)invalid_of(node, schema);
+	in.invalid = schema_invalid(c->root, node);
+	if (!in.invalid)
+		in.invalid = schema_invalid(c->root, schema);
 	in.dflt = default_of(c, schema);
 	in.bind = sql_name(in.name);
 	check_place(&in, path, node);

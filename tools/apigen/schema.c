@@ -205,6 +205,20 @@ pattern_of(const struct node *node)
 	return pattern->text;
 }
 
+short
+schema_invalid(const struct node *root, const struct node *node)
+{
+	const struct node *bad = node_get(node, "x-invalid");
+	int64_t status;
+
+	if (!bad && !(bad = node_get(node_deref(root, node, "schemas"), "x-invalid")))
+		return 0;
+	status = node_int(bad, "x-invalid");
+	if (status < 400 || status > 499)
+		die_node(bad, "x-invalid must be a status from 400 to 499");
+	return (short)status;
+}
+
 static void
 compile_object(const struct node *root, const struct node *node, struct schema *s)
 {
@@ -215,12 +229,11 @@ compile_object(const struct node *root, const struct node *node, struct schema *
 	if (props)
 		node_expect(props, NODE_MAP, "properties");
 	for (int i = 0; props && i < props->n; i++) {
-		const struct node *sub = props->values[i], *bad = node_get(sub, "x-invalid");
+		const struct node *sub = props->values[i];
 		struct field f = {
 		    .name = props->keys[i]->text, .schema = schema_compile(root, sub)};
 
-		if (bad)
-			f.invalid = (short)node_int(bad, "x-invalid");
+		f.invalid = schema_invalid(root, sub);
 		PUSH(fields, s->n_fields, f);
 	}
 	if (need)

@@ -1,0 +1,2 @@
+-- name: account_find :one
+SELECT id FROM account WHERE id = :id::uuid
