@@ -12,7 +12,7 @@ from lib.people import Account, Caller
 
 FARMS = []
 #: All tests come from one address, and many make people.
-LIMITS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "5000/60"}
+LIMITS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60"}
 
 
 @pytest.fixture(scope="session")

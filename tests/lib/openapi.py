@@ -32,9 +32,11 @@ class Operation:
     def inputs(self, where):
         return [p for p in self.parameters if p["in"] == where]
 
-    def at(self, values=()):
-        """The path with its {names} filled in from values; fresh ids where there is none."""
-        return re.sub(r"{(\w+)}", lambda name: str(dict(values).get(name[1], uuid.uuid4())), self.path)
+    def at(self, me, values=()):
+        """The path with its {names} filled in from values; my id where it must be, fresh ids elsewhere."""
+        own = {p["name"]: me for p in self.inputs("path") if p.get("x-self")}
+        values = {**own, **dict(values)}
+        return re.sub(r"{(\w+)}", lambda name: str(values.get(name[1], uuid.uuid4())), self.path)
 
     def fields(self):
         """Top-level fields of the JSON body, and the names of those that are required."""
@@ -49,14 +51,17 @@ class Operation:
 class Document:
     def __init__(self, site, json):
         self.site, self.json = site, json
-        base = json.get("servers", [{"url": ""}])[0]["url"]
-        self.base = re.sub(r"^https?://[^/]*", "", base).rstrip("/")
         self.operations = [
-            Operation(self, self.base + path, method, node, item.get("parameters", []))
+            Operation(self, self._base(item) + path, method, node, item.get("parameters", []))
             for path, item in json.get("paths", {}).items()
             for method, node in item.items() if method in METHODS]
         # Literal segments win over parameters: /groups/{id}/members/me before /groups/{id}/members/{memberId}.
         self._routes = sorted(((self._regex(op.path), op) for op in self.operations), key=lambda r: r[1].path.count("{"))
+
+    def _base(self, item):
+        """What stands before the paths: of the path itself, or of the document."""
+        server = (item.get("servers") or self.json.get("servers") or [{"url": ""}])[0]["url"]
+        return re.sub(r"^https?://[^/]*", "", server).rstrip("/")
 
     @staticmethod
     def _regex(path):

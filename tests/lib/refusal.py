@@ -86,7 +86,7 @@ class Refusals:
         if isinstance(body, str) and body == "right":
             body = example(op.body, op.document) if op.body else None
         query = self.query(op) if attempt.query is None else attempt.query
-        return op.document.site.raw(attempt.method or op.method, op.at({"userId": caller.id, **attempt.path}), body, headers, query)
+        return op.document.site.raw(attempt.method or op.method, op.at(caller.id, attempt.path), body, headers, query)
 
     def fault(self, attempt):
         """None when the attempt was refused as it should be, else a line that says what happened."""
