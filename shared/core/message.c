@@ -10,7 +10,8 @@
 #include "json.h"
 #include "req.h"
 
-/* One column of the batch: the texts of all items, NULL where all are null (the function takes that as such). */
+/* One column of the batch: the texts of all items, NULL where all are null (the function takes that
+ * as such). */
 static const char *
 column(struct req *r, const char *const *texts, int n)
 {
@@ -21,26 +22,43 @@ column(struct req *r, const char *const *texts, int n)
 	return NULL;
 }
 
-enum draft_field { ID, SENDER, DEVICE, CONVERSATION, RECIPIENT, CLIENT_ID, KIND, BODY, META, TTL, EXPIRES,
-	REPLY_TO, MENTIONS, FIELDS };
+enum draft_field {
+	ID,
+	SENDER,
+	DEVICE,
+	CONVERSATION,
+	RECIPIENT,
+	CLIENT_ID,
+	KIND,
+	BODY,
+	META,
+	TTL,
+	EXPIRES,
+	REPLY_TO,
+	MENTIONS,
+	FIELDS
+};
 
 static void
-fill(const char *fields[FIELDS][MESSAGE_BATCH], int i, struct req *r, const struct message_draft *d)
+fill(const char *fields[FIELDS][MESSAGE_BATCH], int i, const struct message_item *m)
 {
+	struct req *r = m->r;
+
 	fields[ID][i] = req_newid(r);
 	fields[SENDER][i] = r->me;
 	fields[DEVICE][i] = r->device;
-	fields[CONVERSATION][i] = d->conversation;
-	fields[RECIPIENT][i] = d->conversation ? NULL : d->recipient;
-	fields[CLIENT_ID][i] = d->client_id;
-	fields[KIND][i] = d->kind;
-	fields[BODY][i] = d->body;
-	fields[META][i] = d->meta && json_object_size(d->meta) ? json_text(r->arena, d->meta, NULL) : NULL;
-	fields[TTL][i] = d->ttl_seconds > 0 ? db_int_text(r, d->ttl_seconds) : NULL;
-	fields[EXPIRES][i] = d->expires_at;
-	fields[REPLY_TO][i] = d->reply_to;
+	fields[CONVERSATION][i] = m->conversation;
+	fields[RECIPIENT][i] = m->conversation ? NULL : m->recipient;
+	fields[CLIENT_ID][i] = m->client_id;
+	fields[KIND][i] = m->kind;
+	fields[BODY][i] = m->body;
+	fields[META][i] =
+	    m->meta && json_object_size(m->meta) ? json_text(r->arena, m->meta, NULL) : NULL;
+	fields[TTL][i] = m->ttl_seconds > 0 ? db_int_text(r, m->ttl_seconds) : NULL;
+	fields[EXPIRES][i] = m->expires_at;
+	fields[REPLY_TO][i] = m->reply_to;
 	fields[MENTIONS][i] =
-	    d->mentions && json_array_size(d->mentions) ? db_array_json(r, d->mentions) : NULL;
+	    m->mentions && json_array_size(m->mentions) ? db_array_json(r, m->mentions) : NULL;
 }
 
 static void
@@ -58,10 +76,11 @@ set_number(json_t *o, const char *name, const char *text)
 }
 
 json_t *
-message_json(const struct message_view *m)
+message_json(struct req *r, const struct message_view *m)
 {
 	json_t *o = json_object();
 
+	(void)r; /* whose arena json uses */
 	set_text(o, "messageId", m->id);
 	set_text(o, "conversationId", m->conversation);
 	set_number(o, "seq", m->seq);
@@ -74,42 +93,79 @@ message_json(const struct message_view *m)
 	set_text(o, "quotedMessageId", m->reply_to);
 	set_text(o, "expiresAt", m->expires_at);
 	set_number(o, "ttlSeconds", m->ttl_seconds);
+	set_number(o, "version", m->version);
+	set_text(o, "editedAt", m->edited_at);
+	set_text(o, "deletedAt", m->deleted_at);
+	if (m->reaction_count && strcmp(m->reaction_count, "0") != 0)
+		set_number(o, "reactionCount", m->reaction_count);
 	if (m->meta)
 		json_object_update_missing(o, m->meta);
 	return o;
 }
 
+json_t *
+messages_json(struct req *r, const struct db_res *res)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < db_rows(res); i++) {
+		const char *meta = db_get(res, i, "meta"), *why;
+		struct message_view view = {
+		    .id = db_get(res, i, "id"),
+		    .conversation = db_get(res, i, "conversation_id"),
+		    .seq = db_get(res, i, "seq"),
+		    .sender = db_get(res, i, "sender_id"),
+		    .sender_device = db_get(res, i, "sender_device_id"),
+		    .kind = db_get(res, i, "kind"),
+		    .body = db_get(res, i, "body"),
+		    .client_id = db_get(res, i, "client_id"),
+		    .created_at = db_get(res, i, "created_at"),
+		    .reply_to = db_get(res, i, "reply_to_id"),
+		    .expires_at = db_get(res, i, "expires_at"),
+		    .ttl_seconds = db_get(res, i, "ttl_seconds"),
+		    .version = db_get(res, i, "version"),
+		    .edited_at = db_get(res, i, "edited_at"),
+		    .deleted_at = db_get(res, i, "deleted_at"),
+		    .reaction_count = db_get(res, i, "reaction_count"),
+		    .meta = meta ? json_read(r->arena, meta, strlen(meta), &why) : NULL,
+		};
+
+		json_array_append_new(list, message_json(r, &view));
+	}
+	return list;
+}
+
 static void
-announce(struct req *r, const struct message_draft *d, const struct message_sent *s, struct db_res *res,
-    int row)
+announce(const struct message_item *m, struct db_res *res, int row)
 {
 	struct message_view view = {
-	    .id = s->id,
-	    .conversation = s->conversation,
-	    .seq = s->seq,
-	    .sender = r->me,
-	    .sender_device = r->device,
-	    .kind = d->kind,
-	    .body = d->body,
-	    .client_id = d->client_id,
-	    .created_at = s->created_at,
-	    .reply_to = d->reply_to,
-	    .expires_at = d->expires_at,
-	    .ttl_seconds = d->ttl_seconds > 0 ? db_int_text(r, d->ttl_seconds) : NULL,
-	    .meta = d->meta,
+	    .id = m->id,
+	    .conversation = m->conversation,
+	    .seq = m->seq,
+	    .sender = m->r->me,
+	    .sender_device = m->r->device,
+	    .kind = m->kind,
+	    .body = m->body,
+	    .client_id = m->client_id,
+	    .created_at = m->created_at,
+	    .reply_to = m->reply_to,
+	    .expires_at = m->expires_at,
+	    .ttl_seconds = m->ttl_seconds > 0 ? db_int_text(m->r, m->ttl_seconds) : NULL,
+	    .version = "1",
+	    .meta = m->meta,
 	};
 	struct event ev = {
-	    .id = s->id,
+	    .id = m->id,
 	    .type = "message.new",
-	    .conversation = s->conversation,
+	    .conversation = m->conversation,
 	    .version = db_get(res, row, "member_version"),
-	    .seq = s->seq,
+	    .seq = m->seq,
 	    .to = db_get(res, row, "recipients"),
-	    .except = r->device,
-	    .payload = json_text(r->arena, message_json(&view), NULL),
+	    .except = m->r->device,
+	    .payload = json_text(m->r->arena, message_json(m->r, &view), NULL),
 	};
 
-	event_queue(r, &ev);
+	event_queue(m->r, &ev);
 }
 
 static int
@@ -119,57 +175,60 @@ refused(struct req *r, struct db_res *res, int row, int status)
 
 	if (status == 409) {
 		req_fail_extra(r, "messageId", json_string(db_get(res, row, "message_id")));
-		return req_fail(r, ERR_CONFLICT, "clientMessageId", "names a message that was sent before");
+		return req_fail(
+		    r, ERR_CONFLICT, "clientMessageId", "names a message that was sent before");
 	}
 	if (status == 403 && strcmp(problem, "closed") == 0)
 		return req_fail(r, ERR_FORBIDDEN, NULL, "One of you has blocked the other");
 	if (status == 403 && strcmp(problem, "not_allowed") == 0)
-		return req_fail(r, ERR_FORBIDDEN, NULL, "Only its admins post in this conversation");
+		return req_fail(
+		    r, ERR_FORBIDDEN, NULL, "Only its admins post in this conversation");
 	if (status == 403)
-		return req_fail(r, ERR_FORBIDDEN, NULL, "You are not a member of this conversation");
+		return req_fail(
+		    r, ERR_FORBIDDEN, NULL, "You are not a member of this conversation");
 	if (status == 400 && strcmp(problem, "mentions") == 0)
-		return req_fail(r, ERR_VALIDATION, problem, "must name members of the conversation");
+		return req_fail(
+		    r, ERR_VALIDATION, problem, "must name members of the conversation");
 	if (status == 400)
 		return req_fail(r, ERR_VALIDATION, problem, "must be somebody else");
 	return req_fail(r, ERR_NOT_FOUND, problem, "does not exist");
 }
 
 static void
-settle(struct req *r, const struct message_draft *d, struct message_sent *s, struct db_res *res, int row)
+settle(struct message_item *m, struct db_res *res, int row)
 {
-	int status = (int) db_int(res, row, "status");
+	int status = (int)db_int(res, row, "status");
 
 	if (status) {
-		r->err = refused(r, res, row, status);
+		m->err = refused(m->r, res, row, status);
 		return;
 	}
-	s->id = db_get(res, row, "message_id");
-	s->conversation = db_get(res, row, "conversation_id");
-	s->conversation_kind = db_get(res, row, "conversation_kind");
-	s->seq = db_get(res, row, "seq");
-	s->created_at = db_get(res, row, "created_at");
-	announce(r, d, s, res, row);
+	m->id = db_get(res, row, "message_id");
+	m->conversation = db_get(res, row, "conversation_id");
+	m->conversation_kind = db_get(res, row, "conversation_kind");
+	m->seq = db_get(res, row, "seq");
+	m->created_at = db_get(res, row, "created_at");
+	announce(m, res, row);
 }
 
 void
-message_send(struct req **r, const struct message_draft *drafts, struct message_sent *sent, int n)
+message_send(struct message_item *items, int n)
 {
 	const char *fields[FIELDS][MESSAGE_BATCH], *columns[FIELDS];
+	struct req *r = items[0].r;
 	struct db_res *res;
 	int err;
 
 	for (int i = 0; i < n; i++)
-		fill(fields, i, r[i], &drafts[i]);
+		fill(fields, i, &items[i]);
 	for (int f = 0; f < FIELDS; f++)
-		columns[f] = column(r[0], fields[f], n);
-	err = sql_message_send(r[0], &res, columns[ID], columns[SENDER], columns[DEVICE],
-	    columns[CONVERSATION], columns[RECIPIENT], columns[CLIENT_ID], columns[KIND], columns[BODY],
-	    columns[META], columns[TTL], columns[EXPIRES], columns[REPLY_TO], columns[MENTIONS]);
+		columns[f] = column(r, fields[f], n);
+	err = sql_message_send(r, &res, columns[ID], columns[SENDER], columns[DEVICE],
+	    columns[CONVERSATION], columns[RECIPIENT], columns[CLIENT_ID], columns[KIND],
+	    columns[BODY], columns[META], columns[TTL], columns[EXPIRES], columns[REPLY_TO],
+	    columns[MENTIONS]);
 	for (int i = 0; err && i < n; i++)
-		r[i]->err = err;
-	for (int row = 0; !err && row < db_rows(res); row++) {
-		int i = (int) db_int(res, row, "item") - 1;
-
-		settle(r[i], &drafts[i], &sent[i], res, row);
-	}
+		items[i].err = err;
+	for (int row = 0; !err && row < db_rows(res); row++)
+		settle(&items[db_int(res, row, "item") - 1], res, row);
 }

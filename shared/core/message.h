@@ -1,13 +1,12 @@
 /*
- * message: sending, for every surface.
+ * message: sending and showing, for every surface.
  *
  * A send is durable when it is answered: the row is committed, the event is queued for the stream.
  *
- *	struct message_draft d = {.conversation = in->conversationId, .kind = "text", .body = in->ciphertext};
- *	struct message_sent sent;
- *	message_send(&r, &d, &sent, 1);
- *	if (r->err)
- *		return;
+ *	struct message_item item = {.r = r, .conversation = in->conversationId, .kind = "text", .body = in->ciphertext};
+ *	message_send(&item, 1);
+ *	if (item.err)
+ *		return item.err;
  */
 #ifndef ROOKERY_CORE_MESSAGE_H
 #define ROOKERY_CORE_MESSAGE_H
@@ -16,13 +15,13 @@
 #include <stdint.h>
 
 struct req;
-struct event;
-struct arena;
+struct db_res;
 
-/* What is to be sent; texts are borrowed.  Either conversation or recipient is given: with a
- * recipient the direct conversation comes into being. */
-struct message_draft {
-	const char *conversation, *recipient;
+/* One message to be sent, and what became of it.  Texts are borrowed; those that come back live in the arena of
+ * the request. */
+struct message_item {
+	struct req *r; /* its me and device are the sender */
+	const char *conversation, *recipient; /* one of them; with a recipient the direct conversation comes into being */
 	const char *client_id; /* the client's own id for it; a second send with it is ERR_CONFLICT */
 	const char *kind;      /* "text", "image", … */
 	const char *body;      /* ciphertext, or text on surfaces without encryption */
@@ -31,24 +30,26 @@ struct message_draft {
 	const char *reply_to;
 	const char *expires_at;
 	int64_t ttl_seconds; /* of life after the first delivery; 0 for none */
-};
 
-struct message_sent { /* texts in the request's arena */
-	const char *id, *conversation, *conversation_kind, *seq, *created_at;
+	int err; /* 0 or ERR_*, r's details filled; a conflict names the first message (messageId) */
+	const char *id, *conversation_kind, *seq, *created_at; /* conversation is set too */
 };
 
 enum { MESSAGE_BATCH = 64 };
 
-/* Send one message a request, all with one statement and one commit.  r[i]->me and ->device are the sender; r[i]->err
- * tells what became of item i: with ERR_CONFLICT the error names the first message (messageId). */
-void message_send(struct req **r, const struct message_draft *drafts, struct message_sent *sent, int n);
+/* Send up to MESSAGE_BATCH messages, of one or of many requests, with one statement and one commit.  Each item stands
+ * alone; a handler that wants all or none does it between db_begin() and db_commit(). */
+void message_send(struct message_item *items, int n);
 
 /* A message as every client sees it: the payload of message.new, and what lists are made of. */
 struct message_view {
 	const char *id, *conversation, *seq, *sender, *sender_device, *kind, *body, *client_id, *created_at;
 	const char *reply_to, *expires_at, *ttl_seconds;
+	const char *version, *edited_at, *deleted_at, *reaction_count; /* NULL for a new message */
 	json_t *meta;
 };
-json_t *message_json(const struct message_view *m);
+json_t *message_json(struct req *r, const struct message_view *m);
+/* The rows of a query over message (columns as in message.sql: id, conversation_id, seq, …) as an array of them. */
+json_t *messages_json(struct req *r, const struct db_res *res);
 
 #endif

@@ -1,0 +1,98 @@
+-- name: history_page :many
+-- The first row is the total alone; a message that the caller deleted for themself shows as a tombstone.
+SELECT p.total AS _total, (p.m).id, (p.m).conversation_id, (p.m).seq, (p.m).sender_id, (p.m).sender_device_id,
+	(p.m).kind, (p.m).client_id, (p.m).reply_to_id, (p.m).version, (p.m).edited_at, (p.m).created_at,
+	(p.m).reaction_count, (p.m).ttl_seconds, (p.m).expires_at,
+	CASE WHEN h.hidden_at IS NULL THEN (p.m).deleted_at ELSE h.hidden_at END AS deleted_at,
+	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).body END AS body,
+	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).meta END AS meta
+FROM conversation_page(:me::uuid, :conversationId::uuid, :date::timestamptz, :direction, :limit::bigint,
+	:offset::bigint) WITH ORDINALITY AS p (total, m, n)
+LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = :me::uuid
+ORDER BY p.n;
+
+-- name: queue_page :many
+SELECT q.*, device_queue_count(:me::uuid, :device::uuid) AS _total
+FROM device_queue(:me::uuid, :device::uuid, :limit::integer, :offset::integer) q;
+
+-- name: queue_count :one
+SELECT device_queue_count(:me::uuid, :device::uuid) AS total;
+
+-- name: media_owned :many
+-- Which of these files are the sender's own?
+SELECT w.n FROM unnest(:ids::uuid[], :owners::uuid[]) WITH ORDINALITY AS w (id, owner, n)
+JOIN media f ON f.id = w.id AND f.account_id = w.owner AND f.deleted_at IS NULL;
+
+-- name: groups_among :many
+-- Which of these conversations are groups?
+SELECT w.n FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w (id, n)
+JOIN conversation c ON c.id = w.id AND c.kind = 'group' AND c.deleted_at IS NULL;
+
+-- name: message_forwardable :one
+SELECT m.id, m.kind, m.body, m.meta
+FROM message_visible(:me::uuid, :messageId::uuid) m
+WHERE m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now())
+	AND NOT coalesce((m.meta ->> 'viewOnce')::boolean, false);
+
+-- name: message_edit :one
+SELECT message_id AS "messageId", edited_at AS "editedAt", version, 'accepted' AS status, _event
+FROM message_edit(:me::uuid, :messageId::uuid, :ciphertext,
+	(SELECT coalesce(m.meta, '{}') || jsonb_strip_nulls(jsonb_build_object('nonce', :nonce::text,
+		'clientEditedAt', :editedAt::text)) FROM message m WHERE m.id = :messageId::uuid),
+	:clientEditId, :version::integer, :device::uuid);
+
+-- name: message_delete :one
+SELECT message_id AS id, deleted_at AS "deletedAt", 'deleted' AS status, _event
+FROM message_delete(:me::uuid, :messageId::uuid, :scope, :reason, :device::uuid);
+
+-- name: message_ack :one
+-- The device must be one of the caller's; a message that is not the account's to see is not in its queue.
+SELECT :messageId::uuid AS "messageId", 'acknowledged' AS status, a._event
+FROM message_ack(:me::uuid, (SELECT coalesce((SELECT d.id FROM device d
+		WHERE d.id = :deviceId::uuid AND d.account_id = :me::uuid AND d.revoked_at IS NULL),
+		CASE WHEN fail(400, 'is not one of your devices', 'deviceId') THEN NULL::uuid END)),
+	ARRAY[:messageId::uuid]) a
+WHERE cardinality(a.unknown) = 0;
+
+-- name: messages_sync :one
+SELECT next_cursor AS "nextCursor", has_more AS "hasMore", messages
+FROM message_sync(:me::uuid, :cursor, :since::timestamptz, :limit::integer, :offset::integer);
+
+-- name: conversations_sync :one
+SELECT next_cursor AS "nextCursor", has_more AS "hasMore", conversations
+FROM conversation_sync(:me::uuid, :cursor, :since::timestamptz, :limit::integer, :offset::integer);
+
+-- name: messages_sync_ack :one
+SELECT acknowledged AS "acknowledgedCount", at AS "serverTimestamp", _event
+FROM sync_ack(:me::uuid, :device::uuid, ARRAY(SELECT jsonb_array_elements_text(:messageIds::jsonb)::uuid),
+	:lastSyncTimestamp::timestamptz);
+
+-- name: reaction_add :one
+SELECT id AS "reactionId", message_id AS "messageId", emoji, account_id AS "userId", created_at AS "createdAt", _event
+FROM reaction_add(:me::uuid, :messageId::uuid, :emoji, :encryptedPayload, :clientMessageId, :device::uuid);
+
+-- name: reaction_list :list
+SELECT x.id AS "reactionId", x.message_id AS "messageId", x.emoji, x.account_id AS "userId",
+	x.encrypted_payload AS "encryptedPayload", x.created_at AS "createdAt"
+FROM (SELECT m.id FROM message_visible(:me::uuid, :messageId::uuid) m
+	UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM message_visible(:me::uuid, :messageId::uuid))
+		AND fail(404, 'There is no such message')) seen
+JOIN reaction x ON x.message_id = seen.id
+ORDER BY x.created_at, x.id;
+
+-- name: reaction_remove :one
+SELECT id AS "reactionId", message_id AS "messageId", deleted_at AS "deletedAt", _event
+FROM reaction_remove(:me::uuid, :messageId::uuid, :reactionId::uuid, :device::uuid);
+
+-- name: self_destruct_update :one
+SELECT message_id AS id, jsonb_build_object('ttlSeconds', ttl_seconds, 'expiresAt', rfc3339(expires_at)) AS "selfDestruct",
+	updated_at AS "updatedAt", _event
+FROM message_self_destruct(:me::uuid, :messageId::uuid, :ttlSeconds::integer,
+	CASE WHEN :expiresAt::timestamptz <= now() AND fail(400, 'must lie in the future', 'expiresAt') THEN NULL
+	WHEN :ttlSeconds::integer IS NULL AND :expiresAt::timestamptz IS NULL
+		AND fail(400, 'or expiresAt is required', 'ttlSeconds') THEN NULL
+	ELSE :expiresAt::timestamptz END, :device::uuid);
+
+-- name: conversation_read :one
+SELECT conversation_id AS "conversationId", read_seq AS "readSeq", read_at AS "readAt", _event
+FROM conversation_read(:me::uuid, :conversationId::uuid, :seq::bigint, :device::uuid);
