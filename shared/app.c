@@ -34,7 +34,8 @@ static struct {
 	char **argv;
 	int listen_fd, pipe[2];
 	char program[64];
-	pid_t old[STATS_MAX_WORKERS]; /* of before the restart; told to leave when a new one is ready */
+	pid_t old[STATS_MAX_WORKERS]; /* of before the restart; told to leave when a new one is
+					 ready */
 	int n_old;
 	time_t last_fork;
 } master;
@@ -94,7 +95,7 @@ fork_worker(void)
 		log_error("fork failed", "why", strerror(errno));
 		return;
 	}
-	master.stats->worker[slot] = (int32_t) pid;
+	master.stats->worker[slot] = (int32_t)pid;
 }
 
 static bool
@@ -174,7 +175,8 @@ restart(void)
 	got_restart = 0;
 	for (int i = 0; i < STATS_MAX_WORKERS; i++) {
 		if (master.stats->worker[i] > 0)
-			n += (size_t) snprintf(old + n, sizeof old - n, "%d ", (int) master.stats->worker[i]);
+			n += (size_t)snprintf(
+			    old + n, sizeof old - n, "%d ", (int)master.stats->worker[i]);
 	}
 	snprintf(fd, sizeof fd, "%d", master.listen_fd);
 	setenv(ENV_LISTEN, fd, 1);
@@ -199,13 +201,14 @@ take_over_old_workers(void)
 		if (end == list)
 			break;
 		if (pid > 1)
-			master.old[master.n_old++] = (pid_t) pid;
+			master.old[master.n_old++] = (pid_t)pid;
 		list = end;
 	}
 	unsetenv(ENV_OLD);
 }
 
-/* The listening socket: kept over a restart, handed over by systemd (sd_listen_fds(3)), or our own. */
+/* The listening socket: kept over a restart, handed over by systemd (sd_listen_fds(3)), or our own.
+ */
 static int
 listening_socket(void)
 {
@@ -215,7 +218,7 @@ listening_socket(void)
 
 	if (kept)
 		fd = atoi(kept);
-	else if (pid && atol(pid) == (long) getpid())
+	else if (pid && atol(pid) == (long)getpid())
 		fd = 3;
 	unsetenv(ENV_LISTEN);
 	unsetenv("LISTEN_PID");
@@ -226,7 +229,8 @@ listening_socket(void)
 	}
 	conf_run_path(dir, sizeof dir, "fcgi");
 	mkdir(dir, 0750);
-	snprintf(path, sizeof path, "%s/%s-%s.sock", dir, master.family->surface, master.family->name);
+	snprintf(
+	    path, sizeof path, "%s/%s-%s.sock", dir, master.family->surface, master.family->name);
 	fd = fcgi_listen(path);
 	if (fd < 0) {
 		log_error("cannot listen", "socket", path, "why", strerror(errno));
@@ -279,8 +283,8 @@ begin_stats(void)
 	for (int i = 0; i < STATS_MAX_WORKERS; i++)
 		master.stats->worker[i] = 0;
 	master.stats->workers = 0;
-	master.stats->master = (int32_t) getpid();
-	master.stats->started_us = (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	master.stats->master = (int32_t)getpid();
+	master.stats->started_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int

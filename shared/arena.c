@@ -106,7 +106,7 @@ arena_alloc(struct arena *a, size_t size)
 
 	if (size > SIZE_MAX / 2)
 		abort();
-	size = (size + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1);
+	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	if (b->size - b->used < size) {
 		size_t grown = b->size * 2 < (1u << 20) ? b->size * 2 : (1u << 20);
 
@@ -114,7 +114,7 @@ arena_alloc(struct arena *a, size_t size)
 		a->last->next = b;
 		a->last = b;
 	}
-	p = (char *) b->bytes + b->used;
+	p = (char *)b->bytes + b->used;
 	b->used += size;
 	return p;
 }
@@ -153,8 +153,8 @@ arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	if (n < 0)
 		abort();
-	s = arena_alloc(a, (size_t) n + 1);
-	vsnprintf(s, (size_t) n + 1, fmt, again);
+	s = arena_alloc(a, (size_t)n + 1);
+	vsnprintf(s, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return s;
 }

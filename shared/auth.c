@@ -45,7 +45,8 @@ unauthorized(struct req *r, const char *why)
 	return why ? req_fail(r, ERR_UNAUTHORIZED, NULL, "%s", why) : ERR_UNAUTHORIZED;
 }
 
-/* The operator: calls from this machine that came through no other proxy, or the operator's token. */
+/* The operator: calls from this machine that came through no other proxy, or the operator's token.
+ */
 static int
 check_operator(struct req *r, const char *token)
 {
@@ -89,10 +90,10 @@ ask(struct req *r, struct asked *a, time_t now)
 	if (!conf_limit(class, &a->limit, &a->window))
 		return;
 	a->reset = a->window - now % a->window;
-	a->count = cache_cmd("INCR rl:%s:%s:%lld", class, r->me ? r->me : r->remote,
-	    (long long) (now / a->window));
+	a->count = cache_cmd(
+	    "INCR rl:%s:%s:%lld", class, r->me ? r->me : r->remote, (long long)(now / a->window));
 	cache_cmd("EXPIRE rl:%s:%s:%lld %lld", class, r->me ? r->me : r->remote,
-	    (long long) (now / a->window), (long long) a->window + 1);
+	    (long long)(now / a->window), (long long)a->window + 1);
 }
 
 static int
@@ -105,9 +106,10 @@ judge(struct req *r, const struct asked *a)
 	if (a->count < 0)
 		return 0;
 	used = cache_int(a->count);
-	resp_header(r, "RateLimit-Limit", "%lld", (long long) a->limit);
-	resp_header(r, "RateLimit-Remaining", "%lld", (long long) (used < a->limit ? a->limit - used : 0));
-	resp_header(r, "RateLimit-Reset", "%lld", (long long) a->reset);
+	resp_header(r, "RateLimit-Limit", "%lld", (long long)a->limit);
+	resp_header(
+	    r, "RateLimit-Remaining", "%lld", (long long)(used < a->limit ? a->limit - used : 0));
+	resp_header(r, "RateLimit-Reset", "%lld", (long long)a->reset);
 	if (used <= a->limit)
 		return 0;
 	r->retry_after = a->reset;
@@ -154,7 +156,7 @@ void
 auth_revoke(struct req *r, const char *session)
 {
 	cache_begin();
-	cache_cmd("SET rev:%s 1 EX %lld", session, (long long) conf_int("token.lifetime") + 60);
+	cache_cmd("SET rev:%s 1 EX %lld", session, (long long)conf_int("token.lifetime") + 60);
 	if (cache_flush()) /* jobs marks every revoked session again when Redis is back */
 		log_warn("revocation not cached", "session", session, "request", r->request_id);
 }

@@ -65,9 +65,9 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 	if (n > 0) {
-		reserve(b, (size_t) n);
-		vsnprintf(b->p + b->n, (size_t) n + 1, fmt, again);
-		b->n += (size_t) n;
+		reserve(b, (size_t)n);
+		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+		b->n += (size_t)n;
 	}
 	va_end(again);
 }

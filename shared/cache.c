@@ -39,7 +39,7 @@ cache_close(void)
 bool
 cache_ok(void)
 {
-	struct timeval limit = {.tv_sec = 2};
+	struct timeval limit = {.tv_sec = conf_int("redis.timeout")};
 
 	if (cache.conn && !cache.conn->err)
 		return true;
@@ -61,7 +61,8 @@ void
 cache_begin(void)
 {
 	free_replies();
-	if (cache.pending) /* commands appended and never flushed: their replies would be taken for others' */
+	if (cache.pending) /* commands appended and never flushed: their replies would be taken for
+			      others' */
 		cache_close();
 }
 
@@ -98,7 +99,7 @@ cache_flush(void)
 		return ERR_UNAVAILABLE;
 	if (cache.answered + cache.pending > cache.room) {
 		cache.room = cache.answered + cache.pending + 64;
-		cache.replies = realloc(cache.replies, (size_t) cache.room * sizeof *cache.replies);
+		cache.replies = realloc(cache.replies, (size_t)cache.room * sizeof *cache.replies);
 		if (!cache.replies)
 			abort();
 	}
@@ -137,8 +138,8 @@ cache_str(int i)
 	const redisReply *reply = reply_at(i);
 
 	return reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)
-	           ? reply->str
-	           : NULL;
+		   ? reply->str
+		   : NULL;
 }
 
 int
@@ -146,7 +147,7 @@ cache_count(int i)
 {
 	const redisReply *reply = reply_at(i);
 
-	return reply && reply->type == REDIS_REPLY_ARRAY ? (int) reply->elements : 0;
+	return reply && reply->type == REDIS_REPLY_ARRAY ? (int)reply->elements : 0;
 }
 
 const char *

@@ -149,7 +149,7 @@ struct op {
 	bool idempotent;   /* honours the Idempotency-Key header */
 	bool raw_body;     /* requestBody is not JSON: streamed to disk, see req_body_file() */
 	bool multipart;
-	int64_t body_limit; /* bytes; x-body-limit */
+	int64_t body_limit; /* bytes; x-body-limit, 0 for the setting body.max */
 	bool body_required;
 	const struct schema *body; /* whole body, NULL when none */
 	const struct input *inputs;

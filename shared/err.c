@@ -4,8 +4,7 @@
 static const struct {
 	int status;
 	const char *code, *text;
-} errors[] = {
-    {200, "OK", "OK"},
+} errors[] = {{200, "OK", "OK"},
 #define X(name, status, code, text) {status, code, text},
     ERR_TABLE(X)
 #undef X
@@ -40,7 +39,7 @@ err_from_status(int status)
 {
 	for (int e = 1; e < ERR_COUNT; e++) {
 		if (errors[e].status == status)
-			return (enum err) e;
+			return (enum err)e;
 	}
 	return ERR_INTERNAL;
 }

@@ -17,7 +17,7 @@ event_queue(struct req *r, const struct event *ev)
 {
 	struct req_event *node = arena_zalloc(r->arena, sizeof *node);
 
-	node->event = (struct event *) arena_memdup(r->arena, ev, sizeof *ev);
+	node->event = (struct event *)arena_memdup(r->arena, ev, sizeof *ev);
 	if (!r->events_tail)
 		r->events_tail = &r->events;
 	*r->events_tail = node;
@@ -34,7 +34,7 @@ joined(struct req *r, const json_t *ids)
 	if (!json_is_array(ids) || json_array_size(ids) == 0)
 		return NULL;
 	b = buf_new(r->arena);
-	json_array_foreach(ids, i, id) {
+	json_array_foreach (ids, i, id) {
 		if (i)
 			buf_putc(&b, ',');
 		buf_puts(&b, json_string_value(id));
@@ -57,7 +57,7 @@ queue_object(struct req *r, const json_t *o)
 	};
 
 	if (json_is_integer(version))
-		ev.version = req_printf(r, "%lld", (long long) json_integer_value(version));
+		ev.version = req_printf(r, "%lld", (long long)json_integer_value(version));
 	if (ev.id && ev.type)
 		event_queue(r, &ev);
 }
@@ -71,7 +71,7 @@ event_queue_json(struct req *r, const char *json)
 
 	if (json_is_object(value))
 		queue_object(r, value);
-	json_array_foreach(value, i, one) {
+	json_array_foreach (value, i, one) {
 		if (json_is_object(one))
 			queue_object(r, one);
 	}
@@ -103,7 +103,7 @@ event_publish(struct req **r, int n)
 	char keep[24];
 	int queued = 0;
 
-	snprintf(keep, sizeof keep, "%lld", (long long) conf_int("events.stream_keep"));
+	snprintf(keep, sizeof keep, "%lld", (long long)conf_int("events.stream_keep"));
 	cache_begin();
 	for (int i = 0; i < n; i++) {
 		for (const struct req_event *e = r[i]->events; e; e = e->next, queued++)

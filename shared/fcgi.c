@@ -34,7 +34,7 @@ fcgi_listen(const char *path)
 	if (fd < 0)
 		return -1;
 	unlink(path);
-	if (bind(fd, (struct sockaddr *) &addr, sizeof addr) < 0 || chmod(path, 0660) < 0 ||
+	if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || chmod(path, 0660) < 0 ||
 	    listen(fd, 1024) < 0) {
 		close(fd);
 		return -1;
@@ -57,7 +57,7 @@ idle_conn(int fd)
 			c = pool[i];
 	}
 	if (!c) {
-		pool = realloc(pool, (size_t) (pool_size + 1) * sizeof *pool);
+		pool = realloc(pool, (size_t)(pool_size + 1) * sizeof *pool);
 		c = pool ? calloc(1, sizeof *c) : NULL;
 		if (!c)
 			abort();
@@ -96,15 +96,15 @@ fcgi_param(struct fcgi_conn *c, const char *name)
 size_t
 fcgi_read(struct fcgi_conn *c, void *p, size_t n)
 {
-	int got = FCGX_GetStr(p, n > INT32_MAX ? INT32_MAX : (int) n, c->req.in);
+	int got = FCGX_GetStr(p, n > INT32_MAX ? INT32_MAX : (int)n, c->req.in);
 
-	return got > 0 ? (size_t) got : 0;
+	return got > 0 ? (size_t)got : 0;
 }
 
 int
 fcgi_write(struct fcgi_conn *c, const void *p, size_t n)
 {
-	return n == 0 || FCGX_PutStr(p, (int) n, c->req.out) == (int) n ? 0 : -1;
+	return n == 0 || FCGX_PutStr(p, (int)n, c->req.out) == (int)n ? 0 : -1;
 }
 
 void

@@ -16,10 +16,10 @@ id_new(char out[ID_SIZE])
 	char *p = out;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	ms = (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	randombytes_buf(b + 6, 10);
 	for (int i = 0; i < 6; i++)
-		b[i] = (unsigned char) (ms >> (40 - 8 * i));
+		b[i] = (unsigned char)(ms >> (40 - 8 * i));
 	b[6] = (b[6] & 0x0f) | 0x70; /* version 7 */
 	b[8] = (b[8] & 0x3f) | 0x80; /* variant of RFC 9562 */
 	for (int i = 0; i < 16; i++) {
@@ -43,7 +43,7 @@ id_parse(const char *s, char out[ID_SIZE])
 			if (c != '-')
 				return false;
 		} else if (c >= 'A' && c <= 'F') {
-			c = (char) (c - 'A' + 'a');
+			c = (char)(c - 'A' + 'a');
 		} else if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
 			return false;
 		}

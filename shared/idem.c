@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "cache.h"
+#include "conf.h"
 #include "json.h"
 #include "req.h"
 
-enum { KEEP_SECONDS = 86400, RUNNING_SECONDS = 60, MAX_KEY = 255, HASH = 16 };
+enum { RUNNING_SECONDS = 60, MAX_KEY = 255, HASH = 16 };
 
 static const char *
 key_of(struct req *r)
@@ -32,8 +33,8 @@ fingerprint(struct req *r)
 	char *hex = arena_alloc(r->arena, 2 * HASH + 1);
 
 	crypto_generichash_init(&state, NULL, 0, HASH);
-	crypto_generichash_update(&state, (const unsigned char *) r->path, strlen(r->path) + 1);
-	crypto_generichash_update(&state, (const unsigned char *) r->input, r->input_len);
+	crypto_generichash_update(&state, (const unsigned char *)r->path, strlen(r->path) + 1);
+	crypto_generichash_update(&state, (const unsigned char *)r->input, r->input_len);
 	crypto_generichash_final(&state, hash, HASH);
 	return sodium_bin2hex(hex, 2 * HASH + 1, hash, HASH);
 }
@@ -47,11 +48,13 @@ replay(struct req *r, const char *kept, const char *print)
 	json_t *status = json_object_get(o, "status");
 
 	if (!was || strcmp(was, print) != 0)
-		r->err = req_fail(r, ERR_UNPROCESSABLE, "Idempotency-Key", "was used for another request");
+		r->err = req_fail(
+		    r, ERR_UNPROCESSABLE, "Idempotency-Key", "was used for another request");
 	else if (!status)
-		r->err = req_fail(r, ERR_CONFLICT, "Idempotency-Key", "the first request is still running");
+		r->err = req_fail(
+		    r, ERR_CONFLICT, "Idempotency-Key", "the first request is still running");
 	else {
-		resp_json(r, (int) json_integer_value(status), json_object_get(o, "body"));
+		resp_json(r, (int)json_integer_value(status), json_object_get(o, "body"));
 		resp_header(r, "Idempotency-Replayed", "true");
 	}
 }
@@ -67,9 +70,10 @@ idem_begin(struct req *r)
 		return false;
 	name = name_of(r, key);
 	print = fingerprint(r);
-	mark = json_strings("print", print, (char *) 0);
+	mark = json_strings("print", print, (char *)0);
 	cache_begin();
-	set = cache_cmd("SET %s %s NX EX %d", name, json_text(r->arena, mark, NULL), RUNNING_SECONDS);
+	set =
+	    cache_cmd("SET %s %s NX EX %d", name, json_text(r->arena, mark, NULL), RUNNING_SECONDS);
 	get = cache_cmd("GET %s", name);
 	if (cache_flush() || cache_str(set) || !(kept = cache_str(get)))
 		return false;
@@ -99,8 +103,10 @@ idem_end(struct req *r)
 	} else {
 		json_object_set_new(o, "status", json_integer(r->status));
 		if (r->body_len)
-			json_object_set_new(o, "body", json_read(r->arena, r->body, r->body_len, &why));
-		cache_cmd("SET %s %s EX %d", name, json_text(r->arena, o, NULL), KEEP_SECONDS);
+			json_object_set_new(
+			    o, "body", json_read(r->arena, r->body, r->body_len, &why));
+		cache_cmd("SET %s %s EX %lld", name, json_text(r->arena, o, NULL),
+		    (long long)conf_int("idempotency.keep"));
 	}
 	cache_flush();
 }

@@ -1,7 +1,7 @@
 /*
  * idem: the Idempotency-Key header on POST (draft-ietf-httpapi-idempotency-key-header).
  *
- * The first request with a key runs and its answer is kept for a day, per account and operation; a
+ * The first request with a key runs and its answer is kept (setting idempotency.keep), per account and operation; a
  * repetition gets the same answer with Idempotency-Replayed: true; the same key with another body is 422;
  * while the first still runs, 409.  Answers of 500 and above are not kept.  Without Redis the header
  * has no effect.

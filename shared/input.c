@@ -26,11 +26,17 @@ input_drain(struct req *r)
 		continue;
 }
 
+static int64_t
+body_limit(const struct req *r)
+{
+	return r->op->body_limit ? r->op->body_limit : conf_int("body.max");
+}
+
 static int
 too_large(struct req *r)
 {
 	return req_fail(r, ERR_TOO_LARGE, NULL, "The body may have at most %lld bytes",
-	    (long long) r->op->body_limit);
+	    (long long)body_limit(r));
 }
 
 static int
@@ -39,11 +45,11 @@ read_memory(struct req *r, struct buf *body)
 	char piece[8192];
 	size_t n;
 
-	if (r->content_length > r->op->body_limit)
+	if (r->content_length > body_limit(r))
 		return too_large(r);
 	*body = buf_new(r->arena);
 	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
-		if ((int64_t) (body->n + n) > r->op->body_limit)
+		if ((int64_t)(body->n + n) > body_limit(r))
 			return too_large(r);
 		buf_put(body, piece, n);
 	}
@@ -53,7 +59,7 @@ read_memory(struct req *r, struct buf *body)
 static void
 close_fd(void *arg)
 {
-	close((int) (intptr_t) arg);
+	close((int)(intptr_t)arg);
 }
 
 static int
@@ -67,7 +73,7 @@ write_all(int fd, const char *p, size_t n)
 		if (done < 0)
 			return -1;
 		p += done;
-		n -= (size_t) done;
+		n -= (size_t)done;
 	}
 	return 0;
 }
@@ -76,20 +82,21 @@ write_all(int fd, const char *p, size_t n)
 static int
 read_disk(struct req *r)
 {
-	char dir[512], piece[65536];
+	const char *dir = conf_str("upload.dir");
+	char piece[65536];
 	size_t n;
 
-	if (r->content_length > r->op->body_limit)
+	if (r->content_length > body_limit(r))
 		return too_large(r);
-	r->body_fd = open(conf_run_path(dir, sizeof dir, "tmp"), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	r->body_fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (r->body_fd < 0) {
 		log_error("no temporary file", "dir", dir, "why", strerror(errno));
 		return ERR_UNAVAILABLE;
 	}
-	arena_defer(r->arena, close_fd, (void *) (intptr_t) r->body_fd);
+	arena_defer(r->arena, close_fd, (void *)(intptr_t)r->body_fd);
 	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
-		r->body_size += (int64_t) n;
-		if (r->body_size > r->op->body_limit)
+		r->body_size += (int64_t)n;
+		if (r->body_size > body_limit(r))
 			return too_large(r);
 		if (write_all(r->body_fd, piece, n) < 0) {
 			log_error("body not stored", "why", strerror(errno));
@@ -127,46 +134,51 @@ invalid(struct req *r, const char *field, const struct schema_fault *fault, int 
 	int surface = surface_named(r->family->surface)->validation_status;
 
 	if (field && *fault->path && strcmp(fault->path, field) != 0)
-		name = *fault->path == '[' ? req_printf(r, "%s%s", field, fault->path) : fault->path;
+		name =
+		    *fault->path == '[' ? req_printf(r, "%s%s", field, fault->path) : fault->path;
 	if (fault->invalid)
 		status = fault->invalid;
 	if (!status)
-		status = surface == 422 && !documents(r->op, 422) && documents(r->op, 400) ? 400 : surface;
-	return req_fail(r, status == 400 ? ERR_VALIDATION : err_from_status(status), name, "%s",
-	    fault->why);
+		status = surface == 422 && !documents(r->op, 422) && documents(r->op, 400)
+			     ? 400
+			     : surface;
+	return req_fail(
+	    r, status == 400 ? ERR_VALIDATION : err_from_status(status), name, "%s", fault->why);
 }
 
 static void
 store(void *in, const struct input *input, json_t *value)
 {
-	char *at = (char *) in + input->offset;
+	char *at = (char *)in + input->offset;
 
 	if (!value || json_is_null(value))
 		return;
 	switch (input->kind) {
 	case KIND_TEXT:
-		*(const char **) at = json_string_value(value);
+		*(const char **)at = json_string_value(value);
 		return;
 	case KIND_INTEGER:
-		*(int64_t *) at = json_integer_value(value);
+		*(int64_t *)at = json_integer_value(value);
 		break;
 	case KIND_NUMBER:
-		*(double *) at = json_number_value(value);
+		*(double *)at = json_number_value(value);
 		break;
 	case KIND_BOOLEAN:
-		*(bool *) at = json_is_true(value);
+		*(bool *)at = json_is_true(value);
 		break;
 	case KIND_JSON:
-		*(json_t **) at = value;
+		*(json_t **)at = value;
 		return;
 	}
-	*((bool *) in + input->has_offset) = true;
+	*((bool *)in + input->has_offset) = true;
 }
 
 static int
 hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
 }
 
 /* Percent-decoding (RFC 3986); NULL when malformed or when a NUL comes out. */
@@ -177,11 +189,12 @@ percent_decode(struct arena *a, const char *s, size_t n, bool plus)
 
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '%') {
-			int high = i + 2 < n ? hex(s[i + 1]) : -1, low = high < 0 ? -1 : hex(s[i + 2]);
+			int high = i + 2 < n ? hex(s[i + 1]) : -1,
+			    low = high < 0 ? -1 : hex(s[i + 2]);
 
 			if (low < 0 || (high == 0 && low == 0))
 				return NULL;
-			*p++ = (char) (high * 16 + low);
+			*p++ = (char)(high * 16 + low);
 			i += 2;
 		} else {
 			*p++ = plus && s[i] == '+' ? ' ' : s[i];
@@ -201,7 +214,8 @@ query_value(struct req *r, const char *name, bool *bad)
 		size_t n = strcspn(p, "&"), key = strcspn(p, "=&");
 
 		if (key == name_len && strncmp(p, name, key) == 0) {
-			const char *value = key < n ? percent_decode(r->arena, p + key + 1, n - key - 1, true) : "";
+			const char *value =
+			    key < n ? percent_decode(r->arena, p + key + 1, n - key - 1, true) : "";
 
 			*bad = !value;
 			return value;
@@ -243,10 +257,11 @@ decode_self(struct req *r, void *in, const struct input *input, const char *text
 		text = r->me;
 	if ((err = decode_text(r, in, input, text)))
 		return err;
-	if (strcmp(*(const char **) ((char *) in + input->offset), r->me) == 0)
+	if (strcmp(*(const char **)((char *)in + input->offset), r->me) == 0)
 		return 0;
-	return documents(r->op, 403) ? req_fail(r, ERR_FORBIDDEN, input->name, "is not your own account")
-	                             : ERR_NOT_FOUND;
+	return documents(r->op, 403)
+		   ? req_fail(r, ERR_FORBIDDEN, input->name, "is not your own account")
+		   : ERR_NOT_FOUND;
 }
 
 static int
@@ -266,17 +281,42 @@ decode_outer(struct req *r, const struct route *route, const char *const *captur
 			text = req_header(r, input->name);
 		for (int c = 0; input->where == IN_PATH && c < route->n_params; c++) {
 			if (strcmp(route->params[c], input->name) == 0) {
-				text = percent_decode(r->arena, captures[c], strlen(captures[c]), false);
+				text = percent_decode(
+				    r->arena, captures[c], strlen(captures[c]), false);
 				bad = !text;
 			}
 		}
 		if (bad)
-			return req_fail(r, ERR_BAD_REQUEST, input->name, "has a malformed percent escape");
-		err = input->self ? decode_self(r, in, input, text) : decode_text(r, in, input, text);
+			return req_fail(
+			    r, ERR_BAD_REQUEST, input->name, "has a malformed percent escape");
+		err =
+		    input->self ? decode_self(r, in, input, text) : decode_text(r, in, input, text);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/* Put the body's members where the handler reads them; those left out get their default. */
+static int
+store_body(struct req *r, void *in, json_t *body)
+{
+	bool whole = strcmp(r->op->inputs[r->op->n_inputs - 1].name, "body") == 0 &&
+		     !r->op->body->n_fields && !r->op->body->n_one_of;
+	int err = 0;
+
+	for (int i = 0; !err && i < r->op->n_inputs; i++) {
+		const struct input *input = &r->op->inputs[i];
+		json_t *value = whole ? body : json_object_get(body, input->name);
+
+		if (input->where != IN_BODY)
+			continue;
+		if (value && !json_is_null(value))
+			store(in, input, value);
+		else if (input->dflt)
+			err = decode_text(r, in, input, NULL);
+	}
+	return err;
 }
 
 static int
@@ -297,21 +337,15 @@ decode_body(struct req *r, void *in)
 	if (text.n == 0)
 		return req_fail(r, ERR_BAD_REQUEST, NULL, "a JSON body is required");
 	if (!is_json_type(r->content_type))
-		return req_fail(r, documents(r->op, 415) ? ERR_MEDIA_TYPE : ERR_BAD_REQUEST, "Content-Type",
-		    "must be application/json");
+		return req_fail(r, documents(r->op, 415) ? ERR_MEDIA_TYPE : ERR_BAD_REQUEST,
+		    "Content-Type", "must be application/json");
 	if (!(body = json_read(r->arena, text.p, text.n, &why)))
 		return req_fail(r, ERR_BAD_REQUEST, NULL, "%s", why);
 	if (!schema_check(r->arena, r->op->body, body, &fault))
 		return invalid(r, NULL, &fault, 0);
 	if (r->op->body->n_one_of > 0)
-		*(int *) in = fault.form;
-	for (int i = 0; i < r->op->n_inputs; i++) {
-		const struct input *input = &r->op->inputs[i];
-
-		if (input->where == IN_BODY)
-			store(in, input, json_is_object(body) ? json_object_get(body, input->name) : body);
-	}
-	return 0;
+		*(int *)in = fault.form;
+	return store_body(r, in, body);
 }
 
 int

@@ -37,8 +37,10 @@ json_read(struct arena *a, const char *text, size_t n, const char **why)
 
 	if (!value)
 		*why = arena_printf(a, "invalid JSON at byte %d: %s", error.position,
-		    /* jansson quotes the offending text after "near": that is the client's own, and long */
-		    strncmp(error.text, "duplicate", 9) == 0 ? "duplicate member name" : "syntax or encoding");
+		    /* jansson quotes the offending text after "near": that is the client's own, and
+		       long */
+		    strncmp(error.text, "duplicate", 9) == 0 ? "duplicate member name"
+							     : "syntax or encoding");
 	return value;
 }
 

@@ -1,4 +1,5 @@
-/* log: see log.h.  A line is written with one write(2), so that processes sharing a file never mix. */
+/* log: see log.h.  A line is written with one write(2), so that processes sharing a file never mix.
+ */
 #include "log.h"
 
 #include <stdarg.h>
@@ -23,12 +24,13 @@ log_level_named(const char *name)
 {
 	for (int i = LOG_DEBUG_; i <= LOG_ERROR_; i++) {
 		if (strcmp(level_names[i], name) == 0)
-			return (enum log_level) i;
+			return (enum log_level)i;
 	}
 	return LOG_INFO_;
 }
 
-/* Append s as a JSON string, cut to what fits; bytes outside printable ASCII become \u escapes or '?'. */
+/* Append s as a JSON string, cut to what fits; bytes outside printable ASCII become \u escapes or
+ * '?'. */
 static size_t
 quote(char *out, size_t size, const char *s)
 {
@@ -38,14 +40,14 @@ quote(char *out, size_t size, const char *s)
 		return 0;
 	out[n++] = '"';
 	for (; *s && n + 8 < size; s++) {
-		unsigned char c = (unsigned char) *s;
+		unsigned char c = (unsigned char)*s;
 
 		if (c == '"' || c == '\\')
-			out[n++] = '\\', out[n++] = (char) c;
+			out[n++] = '\\', out[n++] = (char)c;
 		else if (c < 0x20)
-			n += (size_t) snprintf(out + n, size - n, "\\u%04x", c);
+			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
 		else
-			out[n++] = (char) c;
+			out[n++] = (char)c;
 	}
 	out[n++] = '"';
 	return n;
@@ -66,9 +68,9 @@ log_line(enum log_level level, const char *event, ...)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(line, sizeof line, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t) snprintf(line + n, sizeof line - n,
-	    ".%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"msg\":", now.tv_nsec / 1000000,
-	    level_names[level], program, (int) getpid());
+	n += (size_t)snprintf(line + n, sizeof line - n,
+	    ".%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"msg\":",
+	    now.tv_nsec / 1000000, level_names[level], program, (int)getpid());
 	n += quote(line + n, sizeof line - n, event);
 	va_start(ap, event);
 	while ((key = va_arg(ap, const char *))) {

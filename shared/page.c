@@ -13,8 +13,8 @@ integer_input(struct req *r, const void *in, const char *name, int64_t otherwise
 		const struct input *input = &r->op->inputs[i];
 
 		if (input->kind == KIND_INTEGER && strcmp(input->name, name) == 0 &&
-		    *((const bool *) in + input->has_offset))
-			return *(const int64_t *) ((const char *) in + input->offset);
+		    *((const bool *)in + input->has_offset))
+			return *(const int64_t *)((const char *)in + input->offset);
 	}
 	return otherwise;
 }

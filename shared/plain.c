@@ -12,22 +12,22 @@
 static const char *
 input_text(struct req *r, const void *in, const struct input *input)
 {
-	const char *at = (const char *) in + input->offset;
+	const char *at = (const char *)in + input->offset;
 
 	if (input->kind == KIND_TEXT)
-		return *(const char *const *) at;
+		return *(const char *const *)at;
 	if (input->kind == KIND_JSON) {
-		json_t *value = *(json_t *const *) at;
+		json_t *value = *(json_t *const *)at;
 
 		return value ? json_text(r->arena, value, NULL) : NULL;
 	}
-	if (!*((const bool *) in + input->has_offset))
+	if (!*((const bool *)in + input->has_offset))
 		return NULL;
 	if (input->kind == KIND_INTEGER)
-		return db_int_text(r, *(const int64_t *) at);
+		return db_int_text(r, *(const int64_t *)at);
 	if (input->kind == KIND_BOOLEAN)
-		return *(const bool *) at ? "true" : "false";
-	return req_printf(r, "%.17g", *(const double *) at);
+		return *(const bool *)at ? "true" : "false";
+	return req_printf(r, "%.17g", *(const double *)at);
 }
 
 static const char *
@@ -52,7 +52,7 @@ static const char *
 param_text(struct req *r, const void *in, const char *name, const struct page *page)
 {
 	for (int i = 0; i < r->op->n_inputs; i++) {
-		if (strcmp(r->op->inputs[i].name, name) == 0)
+		if (strcmp(r->op->inputs[i].bind, name) == 0)
 			return input_text(r, in, &r->op->inputs[i]);
 	}
 	return builtin_text(r, name, page);
@@ -62,7 +62,7 @@ int
 plain_run(struct req *r, const void *in)
 {
 	const struct query *q = r->op->query;
-	const char **params = arena_alloc(r->arena, ((size_t) q->n_params + 1) * sizeof *params);
+	const char **params = arena_alloc(r->arena, ((size_t)q->n_params + 1) * sizeof *params);
 	struct page page = page_of(r, in);
 	struct db_res *res;
 	int err;
@@ -77,7 +77,7 @@ plain_run(struct req *r, const void *in)
 	case QUERY_MANY:
 		return resp_json(r, r->op->success,
 		    r->op->list_field ? json_pack("{s:o}", r->op->list_field, db_rows_json(r, res))
-		                      : db_rows_json(r, res));
+				      : db_rows_json(r, res));
 	case QUERY_ONE:
 		return resp_row(r, r->op->success, res);
 	default:

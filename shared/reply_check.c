@@ -52,7 +52,7 @@ reply_check(struct req *r)
 void
 reply_check(struct req *r)
 {
-	(void) r;
+	(void)r;
 }
 
 #endif

@@ -21,7 +21,7 @@ req_header(struct req *r, const char *name)
 	if (strcasecmp(name, "Content-Type") == 0)
 		return r->content_type;
 	for (; *name && n + 1 < sizeof cgi; name++)
-		cgi[n++] = *name == '-' ? '_' : (char) toupper((unsigned char) *name);
+		cgi[n++] = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
 	cgi[n] = '\0';
 	return fcgi_param(r->wire, cgi);
 }
@@ -35,7 +35,7 @@ req_fail(struct req *r, enum err err, const char *field, const char *fmt, ...)
 	r->err_detail = arena_vprintf(r->arena, fmt, ap);
 	va_end(ap);
 	r->err_field = field;
-	return (int) err;
+	return (int)err;
 }
 
 void
@@ -79,7 +79,7 @@ resp_header(struct req *r, const char *name, const char *fmt, ...)
 	value = arena_vprintf(r->arena, fmt, ap);
 	va_end(ap);
 	for (char *p = value; *p; p++) { /* a header value never ends its line by itself */
-		if ((unsigned char) *p < ' ' || *p == 0x7f)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
 	}
 	if (!r->headers.arena)
@@ -120,14 +120,14 @@ resp_row(struct req *r, int status, struct db_res *res)
 static void
 close_fd(void *arg)
 {
-	close((int) (intptr_t) arg);
+	close((int)(intptr_t)arg);
 }
 
 int
 resp_file(struct req *r, int status, const char *type, int fd, int64_t from, int64_t len)
 {
 	resp_bytes(r, status, type, NULL, 0);
-	arena_defer(r->arena, close_fd, (void *) (intptr_t) fd);
+	arena_defer(r->arena, close_fd, (void *)(intptr_t)fd);
 	r->send_fd = fd;
 	r->send_from = from;
 	r->send_len = len;

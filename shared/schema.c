@@ -11,8 +11,10 @@
 
 #include "clock.h"
 #include "id.h"
+#include "json.h"
 
-/* The way from the top to the value being checked; nested on the C stack, printed only on a fault. */
+/* The way from the top to the value being checked; nested on the C stack, printed only on a fault.
+ */
 struct place {
 	const struct place *up;
 	const char *name; /* NULL: index */
@@ -105,8 +107,9 @@ code_points(const char *s)
 static bool
 is_base64(const char *s)
 {
-	size_t n = strlen(s), body = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                                       "0123456789+/-_");
+	size_t n = strlen(s),
+	       body = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				"0123456789+/-_");
 	size_t padding = n - body;
 
 	if (body == 0 || padding > 2 || strspn(s + body, "=") != padding)
@@ -130,10 +133,11 @@ is_email(const char *s)
 {
 	const char *at = strrchr(s, '@'), *dot = at ? strrchr(at, '.') : NULL;
 
-	if (!at || at == s || !dot || dot == at + 1 || !dot[1] || strlen(s) > 254 || strchr(s, '@') != at)
+	if (!at || at == s || !dot || dot == at + 1 || !dot[1] || strlen(s) > 254 ||
+	    strchr(s, '@') != at)
 		return false;
 	for (; *s; s++) {
-		if ((unsigned char) *s <= ' ' || *s == 0x7f || strchr("<>()[],;:\\\"", *s))
+		if ((unsigned char)*s <= ' ' || *s == 0x7f || strchr("<>()[],;:\\\"", *s))
 			return false;
 	}
 	return true;
@@ -142,12 +146,13 @@ is_email(const char *s)
 static bool
 is_uri(const char *s)
 {
-	size_t scheme = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+	size_t scheme =
+	    strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
 
-	if (scheme == 0 || s[scheme] != ':' || !s[scheme + 1] || !isalpha((unsigned char) *s))
+	if (scheme == 0 || s[scheme] != ':' || !s[scheme + 1] || !isalpha((unsigned char)*s))
 		return false;
 	for (; *s; s++) {
-		if ((unsigned char) *s <= ' ' || *s == 0x7f)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f)
 			return false;
 	}
 	return true;
@@ -190,7 +195,8 @@ format_fault(struct arena *a, int format, const char *s, const char **normal)
 	case FMT_BASE64:
 		return is_base64(s) ? NULL : "must be base64";
 	case FMT_PHONE:
-		return is_phone(s) ? NULL : "must be a phone number in E.164 form, like +4915112345678";
+		return is_phone(s) ? NULL
+				   : "must be a phone number in E.164 form, like +4915112345678";
 	case FMT_EMAIL:
 		return is_email(s) ? NULL : "must be an e-mail address";
 	case FMT_URI:
@@ -208,14 +214,14 @@ pattern_holds(const struct schema *s, const char *text)
 	PCRE2_SIZE where;
 
 	if (!*s->pattern_code) {
-		*s->pattern_code = pcre2_compile((PCRE2_SPTR) s->pattern, PCRE2_ZERO_TERMINATED,
+		*s->pattern_code = pcre2_compile((PCRE2_SPTR)s->pattern, PCRE2_ZERO_TERMINATED,
 		    PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &error, &where, NULL);
 		if (!*s->pattern_code)
 			abort(); /* apigen compiled it before */
 	}
 	match = pcre2_match_data_create(1, NULL);
-	found = pcre2_match(*s->pattern_code, (PCRE2_SPTR) text, strlen(text), 0, PCRE2_NO_UTF_CHECK,
-	    match, NULL);
+	found = pcre2_match(
+	    *s->pattern_code, (PCRE2_SPTR)text, strlen(text), 0, PCRE2_NO_UTF_CHECK, match, NULL);
 	pcre2_match_data_free(match);
 	return found >= 0;
 }
@@ -246,8 +252,9 @@ check_string(struct check *c, const struct schema *s, json_t *v, const struct pl
 		int n = code_points(text);
 
 		if (n < s->min_len)
-			return n == 0 ? wrong(c, at, "must not be empty")
-			              : wrong(c, at, "must have at least %d characters", s->min_len);
+			return n == 0
+				   ? wrong(c, at, "must not be empty")
+				   : wrong(c, at, "must have at least %d characters", s->min_len);
 		if (s->max_len >= 0 && n > s->max_len)
 			return wrong(c, at, "must have at most %d characters", s->max_len);
 	}
@@ -265,6 +272,8 @@ check_number(struct check *c, const struct schema *s, json_t *v, const struct pl
 {
 	double n = json_number_value(v);
 
+	if (s->choices)
+		return check_choices(c, s, json_text(c->arena, v, NULL), at);
 	if (s->has_min && n < s->min)
 		return wrong(c, at, "must be at least %.15g", s->min);
 	if (s->has_max && n > s->max)
@@ -273,11 +282,12 @@ check_number(struct check *c, const struct schema *s, json_t *v, const struct pl
 }
 
 static bool
-check_count(struct check *c, const struct schema *s, size_t n, const char *what, const struct place *at)
+check_count(
+    struct check *c, const struct schema *s, size_t n, const char *what, const struct place *at)
 {
-	if (s->min_items >= 0 && n < (size_t) s->min_items)
+	if (s->min_items >= 0 && n < (size_t)s->min_items)
 		return wrong(c, at, "must have at least %d %s", s->min_items, what);
-	if (s->max_items >= 0 && n > (size_t) s->max_items)
+	if (s->max_items >= 0 && n > (size_t)s->max_items)
 		return wrong(c, at, "must have at most %d %s", s->max_items, what);
 	return true;
 }
@@ -292,7 +302,7 @@ check_array(struct check *c, const struct schema *s, json_t *v, const struct pla
 		return false;
 	if (!s->items)
 		return true;
-	json_array_foreach(v, inner.index, item) {
+	json_array_foreach (v, inner.index, item) {
 		if (!check_value(c, s->items, item, &inner))
 			return false;
 	}
@@ -315,7 +325,7 @@ check_members(struct check *c, const struct schema *s, json_t *v, const struct p
 	struct place inner = {.up = at};
 	json_t *value;
 
-	json_object_foreach(v, inner.name, value) {
+	json_object_foreach (v, inner.name, value) {
 		const struct field *f = field_named(s, inner.name);
 
 		inner.invalid = f ? f->invalid : 0;
@@ -365,7 +375,8 @@ best_alternative(const struct schema *s, const json_t *v)
 
 	for (int i = 0; i < s->n_one_of; i++) {
 		const struct schema *alt = s->one_of[i];
-		int missing = json_is_object(v) ? missing_fields(alt, v) : !(alt->types & type_of(v));
+		int missing =
+		    json_is_object(v) ? missing_fields(alt, v) : !(alt->types & type_of(v));
 
 		if (missing < fewest) {
 			fewest = missing;
@@ -419,7 +430,8 @@ parse_integer(const char *text)
 
 	errno = 0;
 	n = strtoll(text, &end, 10);
-	return errno || end == text || *end || isspace((unsigned char) *text) ? NULL : json_integer(n);
+	return errno || end == text || *end || isspace((unsigned char)*text) ? NULL
+									     : json_integer(n);
 }
 
 static json_t *
@@ -431,12 +443,32 @@ parse_number(const char *text)
 	return end == text || *end || !isfinite(n) ? NULL : json_real(n);
 }
 
+/* "a,b,c": an array of simple values. */
+static json_t *
+parse_list(struct arena *a, const struct schema *s, const char *text, struct schema_fault *fault)
+{
+	json_t *list = json_array(), *value;
+
+	while (*text) {
+		size_t n = strcspn(text, ",");
+
+		if (s->items &&
+		    !schema_check_text(a, s->items, arena_memdup(a, text, n), &value, fault))
+			return NULL;
+		json_array_append_new(list, s->items ? value : json_stringn(text, n));
+		text += n + (text[n] == ',');
+	}
+	return list;
+}
+
 bool
 schema_check_text(struct arena *a, const struct schema *s, const char *text, json_t **value,
     struct schema_fault *fault)
 {
 	json_t *v = NULL;
 
+	if (s->types & T_ARRAY && !(v = parse_list(a, s, text, fault)))
+		return false;
 	if (s->types & T_STRING)
 		v = json_string(text); /* NULL when it is not UTF-8 */
 	else if (s->types & T_INTEGER)
@@ -446,11 +478,12 @@ schema_check_text(struct arena *a, const struct schema *s, const char *text, jso
 	else if (s->types & T_BOOLEAN)
 		v = strcmp(text, "true") == 0    ? json_true()
 		    : strcmp(text, "false") == 0 ? json_false()
-		                                 : NULL;
+						 : NULL;
 	if (!v) {
 		*fault = (struct schema_fault){.path = ""};
-		fault->why = s->types & T_STRING ? "must be UTF-8 text"
-		                                 : arena_printf(a, "must be %s", types_text(a, s->types));
+		fault->why = s->types & T_STRING
+				 ? "must be UTF-8 text"
+				 : arena_printf(a, "must be %s", types_text(a, s->types));
 		return false;
 	}
 	*value = v;

@@ -39,7 +39,7 @@ monotonic_us(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* ---- beginning --------------------------------------------------------------------------- */
@@ -51,7 +51,7 @@ request_id(struct req *r, const char *given)
 	size_t n = given ? strlen(given) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!isalnum((unsigned char) given[i]) && !strchr("-_.:", given[i]))
+		if (!isalnum((unsigned char)given[i]) && !strchr("-_.:", given[i]))
 			n = 0;
 	}
 	return n > 0 && n <= 64 ? given : req_newid(r);
@@ -64,11 +64,13 @@ begin(struct slot *s, const struct family *f, struct fcgi_conn *c)
 	struct req *r = &s->req;
 	size_t path;
 
-	*s = (struct slot){.req = {.arena = arena, .family = f, .wire = c, .body_fd = -1, .send_fd = -1}};
+	*s = (struct slot){
+	    .req = {.arena = arena, .family = f, .wire = c, .body_fd = -1, .send_fd = -1}};
 	r->started_us = monotonic_us();
-	r->method = fcgi_param(c, "REQUEST_METHOD");
-	r->content_type = fcgi_param(c, "CONTENT_TYPE");
-	r->remote = fcgi_param(c, "REMOTE_ADDR");
+	/* Copied, for they are still read when the wire's own memory is gone. */
+	r->method = arena_strdup(arena, fcgi_param(c, "REQUEST_METHOD"));
+	r->content_type = arena_strdup(arena, fcgi_param(c, "CONTENT_TYPE"));
+	r->remote = arena_strdup(arena, fcgi_param(c, "REMOTE_ADDR"));
 	r->content_length = length ? strtoll(length, NULL, 10) : 0;
 	if (!uri)
 		uri = "/";
@@ -78,8 +80,8 @@ begin(struct slot *s, const struct family *f, struct fcgi_conn *c)
 		r->remote = "";
 	path = strcspn(uri, "?#");
 	r->path = arena_memdup(arena, uri, path);
-	r->query_string = uri[path] == '?' ? uri + path + 1 : "";
-	r->request_id = request_id(r, fcgi_param(c, "HTTP_X_REQUEST_ID"));
+	r->query_string = uri[path] == '?' ? arena_strdup(arena, uri + path + 1) : "";
+	r->request_id = request_id(r, arena_strdup(arena, fcgi_param(c, "HTTP_X_REQUEST_ID")));
 	r->err = route_find(r, &s->route, s->captures);
 }
 
@@ -95,7 +97,8 @@ run_one(struct slot *s)
 	r->err = r->op->query ? plain_run(r, s->in) : r->op->handle(r, s->in);
 	db_end();
 	if (!r->err && !r->replied) {
-		log_error("handler answered nothing", "operation", r->op->id, "request", r->request_id);
+		log_error(
+		    "handler answered nothing", "operation", r->op->id, "request", r->request_id);
 		r->err = ERR_INTERNAL;
 	}
 	idem_end(r);
@@ -142,7 +145,7 @@ static void
 render_error(struct req *r)
 {
 	const struct surface *surface = surface_named(r->family->surface);
-	int status = err_status((enum err) r->err);
+	int status = err_status((enum err)r->err);
 	const char *detail = r->err_detail, *name, *text;
 	json_t *body, *value;
 	size_t n;
@@ -150,14 +153,14 @@ render_error(struct req *r)
 	if (!detail)
 		detail = documented_text(r->op, status);
 	if (!detail)
-		detail = err_text((enum err) r->err);
-	body = surface->error(r, (enum err) r->err, status, detail, r->err_field);
-	json_object_foreach(r->err_extra, name, value)
+		detail = err_text((enum err)r->err);
+	body = surface->error(r, (enum err)r->err, status, detail, r->err_field);
+	json_object_foreach (r->err_extra, name, value)
 		json_object_set(body, name, value);
 	if (r->err == ERR_UNAVAILABLE && !r->retry_after)
 		r->retry_after = 1;
 	if (r->retry_after > 0)
-		resp_header(r, "Retry-After", "%lld", (long long) r->retry_after);
+		resp_header(r, "Retry-After", "%lld", (long long)r->retry_after);
 	text = json_text(r->arena, body, &n);
 	resp_bytes(r, status, surface->error_type, text, n);
 }
@@ -168,10 +171,11 @@ send_file(struct req *r)
 	char piece[65536];
 
 	while (r->send_len > 0) {
-		size_t want = r->send_len < (int64_t) sizeof piece ? (size_t) r->send_len : sizeof piece;
+		size_t want =
+		    r->send_len < (int64_t)sizeof piece ? (size_t)r->send_len : sizeof piece;
 		ssize_t n = pread(r->send_fd, piece, want, r->send_from);
 
-		if (n <= 0 || fcgi_write(r->wire, piece, (size_t) n) < 0)
+		if (n <= 0 || fcgi_write(r->wire, piece, (size_t)n) < 0)
 			return;
 		r->send_from += n;
 		r->send_len -= n;
@@ -188,8 +192,9 @@ send_reply(struct req *r)
 		buf_put(&head, r->headers.p, r->headers.n);
 	if (!r->headers.n || !strstr(r->headers.p, "Cache-Control: "))
 		buf_puts(&head, "Cache-Control: no-store\r\n");
-	buf_printf(&head, "X-Request-ID: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %lld\r\n\r\n",
-	    r->request_id, (long long) (r->send_fd >= 0 ? r->send_len : (int64_t) r->body_len));
+	buf_printf(&head,
+	    "X-Request-ID: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %lld\r\n\r\n",
+	    r->request_id, (long long)(r->send_fd >= 0 ? r->send_len : (int64_t)r->body_len));
 	fcgi_write(r->wire, head.p, head.n);
 	if (strcmp(r->method, "HEAD") == 0)
 		return;
@@ -202,12 +207,15 @@ send_reply(struct req *r)
 static void
 log_reply(struct req *r, int64_t took_us)
 {
-	enum log_level level = r->status >= 500 ? LOG_ERROR_ : r->status >= 400 ? LOG_INFO_ : LOG_DEBUG_;
+	enum log_level level = r->status >= 500   ? LOG_ERROR_
+			       : r->status >= 400 ? LOG_INFO_
+						  : LOG_DEBUG_;
 
-	log_line(level, "request", "request", r->request_id, "operation", r->op ? r->op->id : "none",
-	    "method", r->method, "status", req_printf(r, "%d", r->status), "us",
-	    req_printf(r, "%lld", (long long) took_us), "account", r->me, "error",
-	    r->err ? err_code((enum err) r->err) : NULL, "field", r->err ? r->err_field : NULL, (char *) 0);
+	log_line(level, "request", "request", r->request_id, "operation",
+	    r->op ? r->op->id : "none", "method", r->method, "status",
+	    req_printf(r, "%d", r->status), "us", req_printf(r, "%lld", (long long)took_us),
+	    "account", r->me, "error", r->err ? err_code((enum err)r->err) : NULL, "field",
+	    r->err ? r->err_field : NULL, (char *)0);
 }
 
 static void
@@ -224,7 +232,7 @@ finish(struct slot *s, struct stats *stats)
 	send_reply(r);
 	fcgi_finish(r->wire);
 	took = monotonic_us() - r->started_us;
-	stats_count(stats, r->op ? (int) (r->op - r->family->ops) : -1, r->status, took);
+	stats_count(stats, r->op ? (int)(r->op - r->family->ops) : -1, r->status, took);
 	log_reply(r, took);
 }
 
@@ -270,7 +278,8 @@ serve_batch(const struct family *f, struct stats *stats, struct fcgi_conn **conn
 			count = run_batch(slots, n, r->op, reqs);
 			event_publish(reqs, count);
 			for (int j = 0; j < count; j++)
-				finish((struct slot *) reqs[j], stats); /* req is the slot's first member */
+				finish((struct slot *)reqs[j],
+				    stats); /* req is the slot's first member */
 		} else {
 			run_one(&slots[i]);
 			if (r->events && !r->err)

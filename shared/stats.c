@@ -19,14 +19,14 @@ const int64_t stats_bounds_us[STATS_BUCKETS] = {
 static size_t
 size_for(int n_ops)
 {
-	return sizeof(struct stats) + (size_t) n_ops * sizeof(struct stats_op);
+	return sizeof(struct stats) + (size_t)n_ops * sizeof(struct stats_op);
 }
 
 /* Are these the counters of the same list of operations? */
 static int
 same_operations(const struct stats *s, const struct family *f)
 {
-	if (s->magic != STATS_MAGIC || s->n_ops != (uint32_t) f->n_ops)
+	if (s->magic != STATS_MAGIC || s->n_ops != (uint32_t)f->n_ops)
 		return 0;
 	for (int i = 0; i < f->n_ops; i++) {
 		if (strncmp(s->op[i].name, f->ops[i].id, STATS_OP_NAME - 1) != 0)
@@ -47,7 +47,7 @@ stats_create(const struct family *f)
 	mkdir(dir, 0755);
 	snprintf(path, sizeof path, "%s/%s-%s", dir, f->surface, f->name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0 || ftruncate(fd, (off_t) size) < 0) {
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
 		perror(path);
 		exit(1);
 	}
@@ -60,7 +60,7 @@ stats_create(const struct family *f)
 	if (!same_operations(s, f)) {
 		memset(s, 0, size);
 		s->magic = STATS_MAGIC;
-		s->n_ops = (uint32_t) f->n_ops;
+		s->n_ops = (uint32_t)f->n_ops;
 		snprintf(s->surface, sizeof s->surface, "%s", f->surface);
 		snprintf(s->family, sizeof s->family, "%s", f->name);
 		for (int i = 0; i < f->n_ops; i++)
@@ -93,7 +93,7 @@ stats_count(struct stats *s, int op, int status, int64_t duration_us)
 		b++;
 	atomic_fetch_add_explicit(&s->op[op].by_class[status / 100], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->op[op].bucket[b], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->op[op].total_us, (uint64_t) duration_us, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->op[op].total_us, (uint64_t)duration_us, memory_order_relaxed);
 }
 
 const struct stats *
@@ -105,16 +105,16 @@ stats_open(const char *path, size_t *size)
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) < 0 || (size_t) st.st_size < sizeof *s) {
+	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof *s) {
 		close(fd);
 		return NULL;
 	}
-	s = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	s = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (s == MAP_FAILED)
 		return NULL;
-	*size = (size_t) st.st_size;
-	if (s->magic != STATS_MAGIC || size_for((int) s->n_ops) > *size) {
+	*size = (size_t)st.st_size;
+	if (s->magic != STATS_MAGIC || size_for((int)s->n_ops) > *size) {
 		stats_unmap(s, *size);
 		return NULL;
 	}
@@ -124,7 +124,7 @@ stats_open(const char *path, size_t *size)
 void
 stats_unmap(const struct stats *s, size_t size)
 {
-	munmap((void *) s, size);
+	munmap((void *)s, size);
 }
 
 static void
@@ -134,8 +134,10 @@ op_lines(struct buf *b, const struct stats *s, const struct stats_op *op)
 
 	for (int c = 1; c < 6; c++) {
 		if (op->by_class[c])
-			buf_printf(b, "rookery_replies_total{surface=\"%s\",family=\"%s\",operation=\"%s\",class=\"%dxx\"} %lu\n",
-			    s->surface, s->family, op->name, c, (unsigned long) op->by_class[c]);
+			buf_printf(b,
+			    "rookery_replies_total{surface=\"%s\",family=\"%s\",operation=\"%s\","
+			    "class=\"%dxx\"} %lu\n",
+			    s->surface, s->family, op->name, c, (unsigned long)op->by_class[c]);
 	}
 	for (int i = 0; i < STATS_BUCKETS; i++)
 		seen += op->bucket[i];
@@ -147,14 +149,16 @@ op_lines(struct buf *b, const struct stats *s, const struct stats_op *op)
 
 		seen += op->bucket[i];
 		if (i + 1 < STATS_BUCKETS)
-			snprintf(bound, sizeof bound, "%g", (double) stats_bounds_us[i] / 1e6);
-		buf_printf(b, "rookery_request_seconds_bucket{surface=\"%s\",operation=\"%s\",le=\"%s\"} %lu\n",
-		    s->surface, op->name, bound, (unsigned long) seen);
+			snprintf(bound, sizeof bound, "%g", (double)stats_bounds_us[i] / 1e6);
+		buf_printf(b,
+		    "rookery_request_seconds_bucket{surface=\"%s\",operation=\"%s\",le=\"%s\"} "
+		    "%lu\n",
+		    s->surface, op->name, bound, (unsigned long)seen);
 	}
-	buf_printf(b, "rookery_request_seconds_sum{surface=\"%s\",operation=\"%s\"} %g\n", s->surface,
-	    op->name, (double) op->total_us / 1e6);
-	buf_printf(b, "rookery_request_seconds_count{surface=\"%s\",operation=\"%s\"} %lu\n", s->surface,
-	    op->name, (unsigned long) seen);
+	buf_printf(b, "rookery_request_seconds_sum{surface=\"%s\",operation=\"%s\"} %g\n",
+	    s->surface, op->name, (double)op->total_us / 1e6);
+	buf_printf(b, "rookery_request_seconds_count{surface=\"%s\",operation=\"%s\"} %lu\n",
+	    s->surface, op->name, (unsigned long)seen);
 }
 
 static void
@@ -164,16 +168,16 @@ app_lines(struct buf *b, const struct stats *s)
 		const char *name;
 		unsigned long value;
 	} lines[] = {
-	    {"rookery_app_workers", (unsigned long) s->workers},
-	    {"rookery_app_busy_workers", (unsigned long) stats_busy(s)},
-	    {"rookery_app_requests_total", (unsigned long) s->requests},
-	    {"rookery_app_errors_total", (unsigned long) s->errors},
-	    {"rookery_app_batches_total", (unsigned long) s->batches},
+	    {"rookery_app_workers", (unsigned long)s->workers},
+	    {"rookery_app_busy_workers", (unsigned long)stats_busy(s)},
+	    {"rookery_app_requests_total", (unsigned long)s->requests},
+	    {"rookery_app_errors_total", (unsigned long)s->errors},
+	    {"rookery_app_batches_total", (unsigned long)s->batches},
 	};
 
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-		buf_printf(b, "%s{surface=\"%s\",family=\"%s\"} %lu\n", lines[i].name, s->surface, s->family,
-		    lines[i].value);
+		buf_printf(b, "%s{surface=\"%s\",family=\"%s\"} %lu\n", lines[i].name, s->surface,
+		    s->family, lines[i].value);
 	for (uint32_t i = 0; i < s->n_ops; i++)
 		op_lines(b, s, &s->op[i]);
 }
@@ -186,10 +190,11 @@ stats_prometheus(struct arena *a)
 	struct dirent *entry;
 	DIR *d;
 
-	buf_puts(&b, "# TYPE rookery_app_workers gauge\n# TYPE rookery_app_busy_workers gauge\n"
-	             "# TYPE rookery_app_requests_total counter\n# TYPE rookery_app_errors_total counter\n"
-	             "# TYPE rookery_app_batches_total counter\n# TYPE rookery_replies_total counter\n"
-	             "# TYPE rookery_request_seconds histogram\n");
+	buf_puts(&b,
+	    "# TYPE rookery_app_workers gauge\n# TYPE rookery_app_busy_workers gauge\n"
+	    "# TYPE rookery_app_requests_total counter\n# TYPE rookery_app_errors_total counter\n"
+	    "# TYPE rookery_app_batches_total counter\n# TYPE rookery_replies_total counter\n"
+	    "# TYPE rookery_request_seconds histogram\n");
 	conf_run_path(dir, sizeof dir, "stats");
 	if (!(d = opendir(dir)))
 		return b.p;

@@ -18,7 +18,8 @@ with_field(struct req *r, const char *detail, const char *field)
 	return field && *field ? req_printf(r, "%s: %s", field, detail) : detail;
 }
 
-/* RFC 9457.  type about:blank: the status says what kind of problem it is; code and field are extensions. */
+/* RFC 9457.  type about:blank: the status says what kind of problem it is; code and field are
+ * extensions. */
 static json_t *
 error_whatsapp(struct req *r, enum err err, int status, const char *detail, const char *field)
 {
@@ -40,7 +41,7 @@ error_sentinal(struct req *r, enum err err, int status, const char *detail, cons
 {
 	json_t *o = json_object();
 
-	(void) status;
+	(void)status;
 	json_object_set_new(o, "success", json_false());
 	set_text(o, "error", with_field(r, detail, field));
 	set_text(o, "code", err_code(err));
@@ -74,7 +75,7 @@ error_chatcall(struct req *r, enum err err, int status, const char *detail, cons
 {
 	json_t *o = json_object();
 
-	(void) status;
+	(void)status;
 	set_text(o, "detail", with_field(r, detail, field));
 	set_text(o, "error_code", err_code(err));
 	json_object_set_new(o, "extra_info", details(detail, field));
@@ -86,7 +87,7 @@ error_intok(struct req *r, enum err err, int status, const char *detail, const c
 {
 	json_t *o = json_object();
 
-	(void) status;
+	(void)status;
 	set_text(o, "message", with_field(r, detail, field));
 	set_text(o, "code", err_code(err));
 	json_object_set_new(o, "details", details(detail, field));

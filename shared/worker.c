@@ -23,7 +23,7 @@ static volatile sig_atomic_t stopping;
 static void
 on_stop(int sig)
 {
-	(void) sig;
+	(void)sig;
 	stopping = 1;
 }
 
@@ -34,7 +34,8 @@ tell(int fd, char what)
 		stopping = 1; /* the master is gone */
 }
 
-/* Leave when others remain; the count is lowered here so that two idle workers cannot both leave. */
+/* Leave when others remain; the count is lowered here so that two idle workers cannot both leave.
+ */
 static void
 leave_if_spare(struct stats *stats)
 {
@@ -118,11 +119,12 @@ worker_run(const struct worker *w)
 	struct sigaction stop = {.sa_handler = on_stop};
 	struct epoll_event ev;
 	sigset_t term, awake;
-	int max = (int) conf_int("workers.batch"), idle_ms = (int) conf_int("workers.idle") * 1000;
+	int max = (int)conf_int("workers.batch"), idle_ms = (int)conf_int("workers.idle") * 1000;
 	int epoll, timeout = idle_ms;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	/* SIGTERM is let in only while waiting, so that none is lost between the test and the wait. */
+	/* SIGTERM is let in only while waiting, so that none is lost between the test and the wait.
+	 */
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_SETMASK, &term, NULL);

@@ -40,8 +40,9 @@ session_open(struct req *r, const char *account, const char *device, struct sess
 	    .session = req_newid(r),
 	    .refresh = token_random(r->arena, REFRESH_BYTES),
 	};
-	err = sql_session_open(r, &res, out->session, account, device, token_hash(r->arena, out->refresh),
-	    user_agent(r), r->remote, db_int_text(r, conf_int("session.lifetime")));
+	err = sql_session_open(r, &res, out->session, account, device,
+	    token_hash(r->arena, out->refresh), user_agent(r), r->remote,
+	    db_int_text(r, conf_int("session.lifetime")));
 	return err ? err : issue(r, out);
 }
 

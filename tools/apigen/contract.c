@@ -149,7 +149,19 @@ op_constraints(struct operation *o)
 	o->op.constraints = o->constraints;
 }
 
-/* The answer of a list is an object with the named fields. */
+static bool
+answers_field(const struct schema *reply, const char *name)
+{
+	for (int i = 0; i < reply->n_fields; i++)
+		if (!strcmp(reply->fields[i].name, name))
+			return true;
+	for (int i = 0; i < reply->n_one_of; i++)
+		if (answers_field(reply->one_of[i], name))
+			return true;
+	return false;
+}
+
+/* The answer of a list is an object with the named fields, or one of its alternatives is. */
 static const char *
 list_word(const struct operation *o, const struct node *list, const char *word)
 {
@@ -162,9 +174,8 @@ list_word(const struct operation *o, const struct node *list, const char *word)
 	for (int i = 0; i < o->op.n_statuses; i++)
 		if (o->statuses[i].code == o->op.success)
 			reply = o->statuses[i].reply;
-	for (int i = 0; reply && i < reply->n_fields; i++)
-		if (!strcmp(reply->fields[i].name, name->text))
-			return name->text;
+	if (reply && answers_field(reply, name->text))
+		return name->text;
 	die_node(name, "x-list: \"%s\" is no field of the answer", name->text);
 }
 

@@ -7,8 +7,6 @@
 #include <strings.h>
 #include "apigen.h"
 
-#define JSON_BODY_LIMIT 65536
-
 static const char *const parameter_words[] = {"name", "in", "required", "description", "schema",
     "x-self", "x-invalid", "example", "examples", "deprecated", NULL};
 
@@ -313,5 +311,5 @@ op_body(struct contract *c, struct operation *o)
 	body_media(c, o, content);
 	if (!limit && (o->op.raw_body || o->op.multipart))
 		die_node(body, "a body that is not JSON needs x-body-limit");
-	o->op.body_limit = limit ? limit_of(limit) : JSON_BODY_LIMIT;
+	o->op.body_limit = limit ? limit_of(limit) : 0;
 }
