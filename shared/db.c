@@ -1,7 +1,6 @@
 /* db: see db.h. */
 #include "db.h"
 
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 
 #include "conf.h"
+#include "db_connect.h"
 #include "event.h"
 #include "json.h"
 #include "log.h"
@@ -61,17 +61,30 @@ db_idle(void)
 		db_close();
 }
 
+PGconn *
+db_connect(const char *options)
+{
+	const char *keys[] = {"host", "port", "dbname", "user", "password", "application_name",
+	    "connect_timeout", "options", NULL};
+	const char *password = conf_str("db.password");
+	const char *values[] = {conf_str("db.host"), conf_str("db.port"), conf_str("db.name"),
+	    conf_str("db.user"), *password ? password : NULL, "rookery", "5", options, NULL};
+
+	return PQconnectdbParams(keys, values, 0);
+}
+
 static bool
 connect_now(void)
 {
-	const char *keys[] = {"host", "dbname", "user", "application_name", "connect_timeout", "options",
-	    NULL};
-	const char *values[] = {conf_str("db.host"), conf_str("db.name"), conf_str("db.user"), "rookery",
-	    "5", "-c timezone=UTC -c datestyle=ISO -c client_min_messages=warning -c plan_cache_mode=auto",
-	    NULL};
+	char options[160];
+
+	snprintf(options, sizeof options,
+	    "-c timezone=UTC -c datestyle=ISO -c client_min_messages=warning -c "
+	    "statement_timeout=%llds",
+	    (long long)conf_int("db.timeout"));
 
 	db_close();
-	db.conn = PQconnectdbParams(keys, values, 0);
+	db.conn = db_connect(options);
 	if (PQstatus(db.conn) != CONNECTION_OK) {
 		log_error("no database", "why", PQerrorMessage(db.conn));
 		db_close();
@@ -93,7 +106,8 @@ connected(void)
 		if (db.in_transaction || poll(&idle, 1, 0) == 0)
 			return true;
 		/* Notices are fine; the end of the stream is not. */
-		if (PQconsumeInput(db.conn) && PQstatus(db.conn) == CONNECTION_OK && poll(&idle, 1, 0) == 0)
+		if (PQconsumeInput(db.conn) && PQstatus(db.conn) == CONNECTION_OK &&
+		    poll(&idle, 1, 0) == 0)
 			return true;
 	}
 	return connect_now();
@@ -126,8 +140,10 @@ result_error(struct req *r, const struct query *q, const PGresult *res)
 	if (strcmp(state, "40P01") == 0 || strcmp(state, "40001") == 0)
 		return ERR_RETRY;
 	if (strncmp(state, "RK", 2) == 0) {
-		r->err_detail = arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
-		r->err_field = arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT));
+		r->err_detail =
+		    arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+		r->err_field =
+		    arena_strdup(r->arena, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT));
 		return err_from_status(atoi(state + 2));
 	}
 	if (strncmp(state, "23", 2) == 0)
@@ -154,10 +170,10 @@ prepare(struct req *r, const struct query *q, int *err)
 	if (q->slot >= db.slots) {
 		int slots = q->slot + 32;
 
-		db.prepared = realloc(db.prepared, (size_t) slots);
+		db.prepared = realloc(db.prepared, (size_t)slots);
 		if (!db.prepared)
 			abort();
-		memset(db.prepared + db.slots, 0, (size_t) (slots - db.slots));
+		memset(db.prepared + db.slots, 0, (size_t)(slots - db.slots));
 		db.slots = slots;
 	}
 	if (db.prepared[q->slot])
@@ -220,7 +236,8 @@ db_query(struct req *r, const struct query *q, const char *const *params, struct
 		err = run_once(r, q, params, res);
 	if (err == ERR_RETRY)
 		err = ERR_UNAVAILABLE;
-	/* A connection lost under a statement is not retried: the statement may have been committed. */
+	/* A connection lost under a statement is not retried: the statement may have been
+	 * committed. */
 	if (err == ERR_UNAVAILABLE && PQstatus(db.conn) != CONNECTION_OK)
 		db_close();
 	db.last_used = time(NULL);
@@ -321,7 +338,8 @@ value_at(const struct db_res *res, int row, int column)
 	if (PQgetisnull(res->pg, row, column))
 		return NULL;
 	text = PQgetvalue(res->pg, row, column);
-	return PQftype(res->pg, column) == OID_TIMESTAMPTZ ? timestamp_text(res->arena, text) : text;
+	return PQftype(res->pg, column) == OID_TIMESTAMPTZ ? timestamp_text(res->arena, text)
+							   : text;
 }
 
 const char *
@@ -377,7 +395,7 @@ db_row_json(struct req *r, const struct db_res *res, int row)
 {
 	json_t *o = json_object();
 
-	(void) r;
+	(void)r;
 	for (int i = 0; i < PQnfields(res->pg); i++) {
 		const char *name = PQfname(res->pg, i);
 
@@ -437,7 +455,7 @@ db_array_json(struct req *r, const json_t *strings)
 	json_t *item;
 
 	buf_putc(&b, '{');
-	json_array_foreach(strings, i, item)
+	json_array_foreach (strings, i, item)
 		put_element(&b, json_string_value(item));
 	buf_putc(&b, '}');
 	return b.p;
@@ -446,5 +464,5 @@ db_array_json(struct req *r, const json_t *strings)
 const char *
 db_int_text(struct req *r, int64_t n)
 {
-	return req_printf(r, "%lld", (long long) n);
+	return req_printf(r, "%lld", (long long)n);
 }

@@ -1,14 +1,14 @@
 /*
- * db_check: the part of db that holds a family's queries against the migrated schema (see db_check()
- * in db.h): each must prepare, and a query that answers an operation must give the documented fields.
+ * db_check: the part of db that holds a family's queries against the migrated schema (see
+ * db_check() in db.h): each must prepare, and a query that answers an operation must give the
+ * documented fields.
  */
 #include "db.h"
 
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "conf.h"
+#include "db_connect.h"
 
 static int
 fault(const struct query *q, const char *what, const char *more)
@@ -67,7 +67,8 @@ check_reply(const struct op *op, const PGresult *described)
 		return 0;
 	for (int i = 0; i < row->n_fields; i++) {
 		if (!has_column(described, row->fields[i].name))
-			faults += fault(op->query, "no column gives the documented field", row->fields[i].name);
+			faults += fault(
+			    op->query, "no column gives the documented field", row->fields[i].name);
 	}
 	for (int i = 0; i < PQnfields(described); i++) {
 		const char *name = PQfname(described, i);
@@ -85,7 +86,8 @@ check_query(PGconn *conn, const struct family *f, const struct query *q)
 	int faults = 0;
 
 	if (PQresultStatus(res) != PGRES_COMMAND_OK)
-		faults = fault(q, "does not prepare", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+		faults =
+		    fault(q, "does not prepare", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 	PQclear(res);
 	if (faults)
 		return faults;
@@ -101,9 +103,7 @@ check_query(PGconn *conn, const struct family *f, const struct query *q)
 int
 db_check(const struct family *f)
 {
-	const char *keys[] = {"host", "dbname", "user", NULL};
-	const char *values[] = {conf_str("db.host"), conf_str("db.name"), conf_str("db.user"), NULL};
-	PGconn *conn = PQconnectdbParams(keys, values, 0);
+	PGconn *conn = db_connect("");
 	int faults = 0;
 
 	if (PQstatus(conn) != CONNECTION_OK) {
