@@ -84,6 +84,7 @@ const struct setting conf_table[] = {
 	GROUP("Request limits: count/seconds for each account, or address before sign-in; 0 is unlimited"),
 	LIMIT("limit.general", "600/60", "Operations of no other class"),
 	LIMIT("limit.auth", "20/60", "Sign-in, codes, PINs and refreshing"),
+	LIMIT("limit.codes", "10/3600", "One-time codes sent to one phone number, whoever asks for them"),
 	LIMIT("limit.messages", "3000/60", "Sending, editing and deleting messages"),
 	LIMIT("limit.sync", "600/60", "Reading queues and histories"),
 	LIMIT("limit.acks", "6000/60", "Acknowledging messages"),

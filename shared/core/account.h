@@ -1,0 +1,47 @@
+/*
+ * account: entering an account.
+ *
+ * Whoever has given the primary proof (the code sent to the phone) goes through account_enter(): it either says which
+ * further factor is owed and hands out a single-use token for it, or lets the device in and opens its session.
+ * Factors are asked in a fixed order, two_factor before pin, each that the person turned on.
+ *
+ *	struct entry e;
+ *
+ *	if ((err = db_begin(r)) || (err = account_enter(r, account, &device, FACTOR_NONE, &e)) || (err = db_commit(r)))
+ *		return err;
+ *	return e.owed ? still_owed(r, &e) : welcome(r, &e.tokens);
+ *
+ * Call it in a transaction, with what proves the caller in the same one.
+ */
+#ifndef ROOKERY_CORE_ACCOUNT_H
+#define ROOKERY_CORE_ACCOUNT_H
+
+#include "session.h"
+
+struct req;
+
+enum factor { FACTOR_NONE, FACTOR_TWO_FACTOR, FACTOR_PIN };
+
+struct entry_device { /* any of them may be NULL */
+	const char *name, *fingerprint;
+	const char *public_key; /* identity key, base64 */
+};
+
+struct entry {
+	enum factor owed;   /* FACTOR_NONE: the session is open */
+	const char *token;  /* proves the earlier steps when the owed factor is answered */
+	const char *hint;   /* of the PIN that is owed, or NULL */
+	int64_t expires_in; /* seconds the token lives */
+	struct session_tokens tokens;
+};
+
+/* passed: the factor given last.  ERR_NOT_FOUND when the account is closed. */
+int account_enter(struct req *r, const char *account, const struct entry_device *device, enum factor passed,
+    struct entry *out);
+/* "two_factor", "pin": as login_session.purpose and challenge_take() have it. */
+const char *factor_name(enum factor f);
+/* The key in standard base64 when text is a public key of Curve25519 or Ed25519 (32 bytes, or 33 with the type
+ * byte 5 before them), else NULL. */
+const char *account_device_key(struct req *r, const char *text);
+
+#endif

@@ -1,0 +1,15 @@
+-- Signing in to an account: what is owed after the primary proof, and the device that enters.
+
+-- name: login_owed :one
+SELECT two_factor_hash IS NOT NULL AS two_factor, pin_hash IS NOT NULL AS pin, pin_hint
+FROM account WHERE id = :account::uuid AND deleted_at IS NULL;
+
+-- name: login_start :exec
+INSERT INTO login_session (token_hash, account_id, purpose, surface, device_name, device_fingerprint,
+	device_public_key, expires_at)
+VALUES (:tokenHash, :account::uuid, :purpose, :surface, :name, :fingerprint, :publicKey,
+	now() + make_interval(secs => :lifetime::float8));
+
+-- name: device_enter :one
+SELECT device_id, to_jsonb(sessions) AS sessions, _event
+FROM device_enter(:account::uuid, :newid::uuid, :name, :fingerprint, :publicKey, :max::integer);
