@@ -13,6 +13,7 @@
 #ifndef ROOKERY_BASE64_H
 #define ROOKERY_BASE64_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "arena.h"
 
@@ -23,5 +24,7 @@ char *base64_encode_url(struct arena *a, const void *p, size_t n);
 /* Either alphabet, padded or not.  A NUL follows the *n bytes; NULL when text is not base64.  The
  * empty text is zero bytes. */
 void *base64_decode(struct arena *a, const char *text, size_t *n);
+/* The same into size bytes at out, without a NUL; false also when text has more. */
+bool base64_decode_into(void *out, size_t size, const char *text, size_t *n);
 
 #endif
