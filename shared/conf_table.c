@@ -111,6 +111,9 @@ const struct setting conf_table[] = {
 	COUNT("queue.max", "10000", "1", "1000000", "Messages in one offline queue"),
 	DURATION("queue.keep", "30d", "1h", "3650d", "An undelivered message is kept so long"),
 	DURATION("web.session.lifetime", "14d", "1h", "3650d", "A linked web client is signed out after so long"),
+	SIZE("document.max", "2g", "1k", "16g", "Largest document"),
+	SIZE("image.max", "16m", "1k", "1g", "Largest picture"),
+	DURATION("status.lifetime", "24h", "1h", "30d", "A status is shown so long"),
 	DURATION("qr.max_validity", "30d", "1m", "3650d", "Longest validity of a QR code"),
 	DURATION("invitation.lifetime", "30d", "1h", "3650d", "Validity of an invitation"),
 
