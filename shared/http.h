@@ -4,8 +4,8 @@
  * One request at a time, waited for; TLS certificates are always verified, proxies of the
  * environment are not used, bodies are taken as they come (no decompression).
  *
- * Ownership: the reply lives in the arena.  Connections are kept for the next request, per policy, until
- * http_close().
+ * Ownership: the reply lives in the arena.  Connections are kept for the next request, per policy,
+ * until http_close().
  *
  *	struct http_request q = {.url = hook->url, .policy = HTTP_PUBLIC, .body = json, .body_len = n,
  *	    .content_type = "application/json", .headers = (const char *[]){signature, NULL}};
@@ -23,9 +23,9 @@
 #include "arena.h"
 
 enum http_policy {
-	/* The URL comes from a user: only addresses of the public internet are connected to.  The address is
-	 * checked when the socket is opened, so names that resolve differently the second time gain
-	 * nothing, and so are those of redirects. */
+	/* The URL comes from a user: only addresses of the public internet are connected to.  The
+	 * address is checked when the socket is opened, so names that resolve differently the
+	 * second time gain nothing, and redirects are no way round it. */
 	HTTP_PUBLIC,
 	HTTP_TRUSTED, /* the URL comes from the operator's settings: any address */
 };
@@ -56,13 +56,14 @@ struct http_reply {
 /*
  * 0 and *reply for every status;
  * ERR_VALIDATION   the URL, method or a header is malformed, or the URL is neither http nor https;
- * ERR_FORBIDDEN    HTTP_PUBLIC and the name has addresses that may not be connected to, and no other;
+ * ERR_FORBIDDEN    HTTP_PUBLIC, and the name has only addresses that may not be connected to;
  * ERR_UNAVAILABLE  no connection, no such name, or no whole answer in time;
  * ERR_BAD_GATEWAY  the certificate does not verify, the answer is not HTTP or larger than max_reply.
  */
 int http_send(struct arena *a, const struct http_request *request, struct http_reply *reply);
-/* May an HTTP_PUBLIC request connect there?  Refused are loopback, private, link-local, shared (CGNAT),
- * multicast, unspecified, reserved and documentation ranges and IPv4 addresses inside IPv6 ones. */
+/* May an HTTP_PUBLIC request connect there?  Refused are loopback, private, link-local, shared
+ * (CGNAT), multicast, unspecified, reserved and documentation ranges, and IPv4 addresses inside
+ * IPv6 ones. */
 bool http_address_public(const struct sockaddr *address);
 /* name=value with both percent-encoded, appended to form with & (form "" to begin). */
 char *http_form_add(struct arena *a, const char *form, const char *name, const char *value);

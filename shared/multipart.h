@@ -1,8 +1,9 @@
 /*
- * multipart: a parser of multipart/form-data (RFC 7578, RFC 2046) that is fed in pieces of any size.
+ * multipart: a parser of multipart/form-data (RFC 7578, RFC 2046), fed in pieces of any size.
  *
  * Nothing of a part's content is kept: it is handed on as it comes, and the caller puts it where it
- * belongs.  Parser and part heads live in the arena; pointers handed to data() are valid during the call.
+ * belongs.  Parser and part heads live in the arena; pointers handed to data() are valid during
+ * the call.
  *
  *	struct multipart_handler h = {.part = begin, .data = store, .end = finish, .context = form};
  *	struct multipart *m = multipart_new(r->arena, r->content_type, &limits, &h);
@@ -14,9 +15,9 @@
  *	if (!err)
  *		err = multipart_finish(m);
  *
- * Strict where leniency would make two readers see different parts: lines end in CRLF, every part has a
- * name, nothing but blanks follows a boundary.  Content-Transfer-Encoding other than 7bit, 8bit and
- * binary is refused (RFC 7578, 4.7).
+ * Strict where leniency would make two readers see different parts: lines end in CRLF, every part
+ * has a name, nothing but blanks follows a boundary.  Content-Transfer-Encoding other than 7bit,
+ * 8bit and binary is refused (RFC 7578, 4.7).
  */
 #ifndef ROOKERY_MULTIPART_H
 #define ROOKERY_MULTIPART_H
@@ -42,8 +43,8 @@ struct multipart_limits {
 	int64_t total; /* everything fed */
 };
 
-/* Each returns 0, or an error that multipart_feed() passes on.  Calls come as part, data*, end for one part after the
- * other. */
+/* Each returns 0, or an error that multipart_feed() passes on.  Calls come as part, data*, end for
+ * one part after the other. */
 struct multipart_handler {
 	int (*part)(void *context, const struct multipart_part *part);
 	int (*data)(void *context, const void *p, size_t n);

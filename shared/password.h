@@ -18,8 +18,8 @@
 char *password_hash(struct arena *a, const char *password); /* "$argon2id$…" in the arena */
 /* With hash NULL (no such account) false, after as long as a check takes. */
 bool password_verify(const char *hash, const char *password);
-/* A decimal code of n digits (n <= 9), uniformly drawn; and its hash bound to the id it was made for: 64 hex
- * digits, NULL (logged) when the key can be neither read nor made. */
+/* A decimal code of n digits (n <= 9), uniformly drawn; and its hash bound to the id it was made
+ * for: 64 hex digits, NULL (logged) when the key can be neither read nor made. */
 char *password_code(struct arena *a, int digits);
 char *password_code_hash(struct arena *a, const char *id, const char *code);
 bool password_equal(const char *a, const char *b); /* constant time; false for NULL */

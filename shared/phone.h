@@ -1,9 +1,8 @@
 /*
  * phone: telephone numbers as people write them, into E.164, over libphonenumber.
  *
- * Lives in an archive of its own (librookery_phone.a, C++17 behind this C interface), so that only
- * the programs that ask for it load the library; why, and what it costs: docs/decisions/phone-numbers.md.
- * The library's tables are set up at the first call.
+ * C++17 behind this C interface.  Only programs that call it are linked with the library, and its
+ * tables are set up at the first call; why, and what it costs: docs/decisions/phone-numbers.md.
  *
  *	char number[PHONE_SIZE];
  *

@@ -17,9 +17,9 @@
 
 enum { QR_PIXELS_MAX = 4096 };
 
-/* A square PNG (1 bit grey) of that many pixels a side, QR_PIXELS_MAX at most; larger only when the code has more
- * modules than pixels were asked for.  A module is a whole number of pixels, what is left over widens the margin.
- * NULL when text is empty or does not fit into a QR code (2,331 bytes). */
+/* A square PNG (1 bit grey) of that many pixels a side, QR_PIXELS_MAX at most; larger only when the
+ * code has more modules than pixels were asked for.  A module is a whole number of pixels, what is
+ * left over widens the margin.  NULL when text is empty or does not fit into a QR code (2,331 bytes). */
 char *qr_png(struct arena *a, const char *text, int pixels, size_t *n);
 /* The same as SVG with that width and height; it scales. */
 char *qr_svg(struct arena *a, const char *text, int pixels, size_t *n);

@@ -3,15 +3,16 @@
  *
  * Two kinds of identity keys are in use, and both are 32 bytes:
  *
- *	Curve25519   with XEdDSA signatures (the Signal protocol).  Its serialised form has 33 bytes: 0x05 in front.
+ *	Curve25519   with XEdDSA signatures (the Signal protocol); serialised 33 bytes, 0x05 first.
  *	Ed25519      with EdDSA signatures (RFC 8032).
  *
  * Which signature is accepted follows from the identity key's length alone:
  *
- *	33 bytes, the first 0x05   XEdDSA by the 32 bytes that follow
- *	32 bytes                   Ed25519 by the key as it stands; when that fails XEdDSA by it as a Curve25519 key
+ *	33 bytes, 0x05 first   XEdDSA by the 32 bytes that follow
+ *	32 bytes               Ed25519 by the key as it stands; when that fails XEdDSA by it as a
+ *	                       Curve25519 key
  *
- * Trying both is safe: a signature that verifies either way was made by whoever holds the private half.
+ * Trying both is safe: what verifies either way was signed by the holder of the private half.
  * What is signed are the bytes of the signed prekey as given, 33 or 32, prefix included.  XEdDSA's
  * sign bit may be zero, as the specification has it, or be carried in the signature's top bit, as
  * Signal's libraries have it.

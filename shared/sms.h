@@ -20,8 +20,8 @@
 #include "arena.h"
 
 /* channel: "sms" (also NULL) or "voice".  to: E.164.
- * 0; ERR_VALIDATION for another channel; ERR_UNAVAILABLE when the provider cannot be reached, is not set up, is
- * overloaded (429, 503) or slower than otp.timeout; ERR_BAD_GATEWAY when it refuses. */
+ * 0; ERR_VALIDATION for another channel; ERR_UNAVAILABLE when the provider cannot be reached, is
+ * not set up, overloaded (429, 503) or slower than otp.timeout; ERR_BAD_GATEWAY when it refuses. */
 int sms_send(struct arena *a, const char *to, const char *text, const char *channel);
 
 #endif

@@ -1,0 +1,6 @@
+# What unit tests link besides the library: TEST_EXTRA_test_NAME = FILES.
+
+# A server to talk to, also over TLS.
+TEST_EXTRA_test_http = tests/unit/http_server.c
+TEST_EXTRA_test_sms = tests/unit/http_server.c
+check/test_http check/test_sms: HOUSE_LIBS += -lssl
