@@ -3,42 +3,59 @@
 -- The row of a conversation is its lock: whoever sends into it or changes its members holds the row until commit.  A
 -- transaction that needs several takes them by ascending id, after it has opened missing direct conversations.
 
+CREATE DOMAIN conversation_kind AS text
+	CONSTRAINT conversation_kind CHECK (VALUE IN ('direct', 'group', 'broadcast', 'channel'));
+
+-- What every send reads and changes, and nothing else: the row is written anew for each message.  It has no CHECK
+-- (PostgreSQL would parse it again at every update) and no index on what a send changes, so that updates stay on their
+-- page.  Kind and pair never change after conversation_new looked at them.
 CREATE TABLE conversation (
 	id uuid PRIMARY KEY DEFAULT uuid7(),
-	kind text NOT NULL CONSTRAINT conversation_kind CHECK (kind IN ('direct', 'group', 'broadcast', 'channel')),
-
-	-- What a send changes.  No index has these, so that the update stays on its page (HOT).
-	last_seq bigint NOT NULL DEFAULT 0,
-	last_message_at timestamptz,
-	changed_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),	-- newest change of the row or of a message
-
-	member_version integer NOT NULL DEFAULT 1,	-- raised whenever somebody comes or goes
-	member_count integer NOT NULL DEFAULT 0,
-	closed boolean NOT NULL DEFAULT false,		-- direct: a block stands, or an account is gone
-	admins_only boolean NOT NULL DEFAULT false,	-- only owner and admins may post
-
 	direct_low uuid,	-- direct: the two accounts, the smaller id first
 	direct_high uuid,
-	owner_id uuid REFERENCES account,
+	last_seq bigint NOT NULL DEFAULT 0,
+	last_message_at timestamptz,
+	changed_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),	-- newest change here, in members or in messages
+	created_at timestamptz NOT NULL DEFAULT now(),
+	deleted_at timestamptz,
+	member_version integer NOT NULL DEFAULT 1,	-- raised whenever somebody comes or goes
+	closed boolean NOT NULL DEFAULT false,		-- direct: a block stands, or an account is gone
+	admins_only boolean NOT NULL DEFAULT false,	-- only owner and admins may post
+	kind conversation_kind NOT NULL
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX conversation_direct_key ON conversation (direct_low, direct_high) WHERE kind = 'direct';
+CREATE INDEX conversation_deleted_at ON conversation (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE FUNCTION conversation_new() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF (NEW.kind = 'direct') <> (NEW.direct_low IS NOT NULL OR NEW.direct_high IS NOT NULL)
+		OR (NEW.kind = 'direct' AND coalesce(NEW.direct_low >= NEW.direct_high, true)) THEN
+		RAISE check_violation USING CONSTRAINT = 'conversation_direct_pair', TABLE = 'conversation',
+			MESSAGE = 'a direct conversation, and no other, has two accounts in order';
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER conversation_new BEFORE INSERT ON conversation FOR EACH ROW EXECUTE FUNCTION conversation_new();
+
+-- What people see of a conversation that is not direct.  Changed under the lock of the conversation.
+CREATE TABLE conversation_profile (
+	conversation_id uuid PRIMARY KEY REFERENCES conversation,
+	owner_id uuid NOT NULL REFERENCES account,
 	title text,
-	title_key text,		-- the title as its owner may use it once; NULL where titles may repeat
+	title_key text,		-- the title where its owner may use it once; NULL where titles may repeat
 	description text,
 	avatar_id uuid,
 	settings jsonb NOT NULL DEFAULT '{}',
 	encryption_metadata jsonb,
+	member_count integer NOT NULL,
+	member_limit integer NOT NULL DEFAULT 1024,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now(),
-	deleted_at timestamptz,
-	CONSTRAINT conversation_direct_pair CHECK ((kind = 'direct') = (direct_low IS NOT NULL)
-		AND (kind = 'direct') = (direct_high IS NOT NULL) AND direct_low < direct_high),
-	CONSTRAINT conversation_owner CHECK (kind = 'direct' OR owner_id IS NOT NULL),
-	CONSTRAINT group_member_limit CHECK (kind <> 'group' OR member_count <= 1024),
+	CONSTRAINT group_member_limit CHECK (member_count <= member_limit),
 	CONSTRAINT conversation_member_count CHECK (member_count >= 0)
-) WITH (fillfactor = 70);
-CREATE UNIQUE INDEX conversation_direct_key ON conversation (direct_low, direct_high) WHERE kind = 'direct';
-CREATE UNIQUE INDEX group_title_taken ON conversation (owner_id, title_key)
-	WHERE title_key IS NOT NULL AND deleted_at IS NULL;
-CREATE INDEX conversation_deleted_at ON conversation (deleted_at) WHERE deleted_at IS NOT NULL;
+);
+CREATE UNIQUE INDEX group_title_taken ON conversation_profile (owner_id, title_key) WHERE title_key IS NOT NULL;
 
 -- One row a stay.  An account is a member at version v when joined_version <= v < left_version, and may see
 -- the messages with joined_seq < seq <= left_seq.  delivered_seq and read_seq are all that delivery and reading write.
@@ -112,8 +129,8 @@ BEGIN
 		RETURN;
 	END IF;
 	conversation_id := uuid7();
-	INSERT INTO conversation (id, kind, direct_low, direct_high, member_count)
-	VALUES (conversation_id, 'direct', v_low, v_high, 2);
+	INSERT INTO conversation (id, kind, direct_low, direct_high)
+	VALUES (conversation_id, 'direct', v_low, v_high);
 	INSERT INTO member (conversation_id, account_id, joined_version)
 	VALUES (conversation_id, v_low, 1), (conversation_id, v_high, 1);
 END $$;
@@ -155,10 +172,18 @@ CREATE TYPE group_row AS (
 	member_count integer, member_version integer, created_at timestamptz, updated_at timestamptz,
 	_event jsonb);
 
-CREATE FUNCTION group_row(c conversation, ev jsonb DEFAULT NULL) RETURNS group_row
+CREATE FUNCTION group_row(g conversation_profile, version integer, ev jsonb) RETURNS group_row
 LANGUAGE sql IMMUTABLE
-RETURN ROW(c.id, c.title, c.description, c.settings, c.avatar_id, c.owner_id, c.member_count,
-	c.member_version, c.created_at, c.updated_at, ev)::group_row;
+RETURN ROW(g.conversation_id, g.title, g.description, g.settings, g.avatar_id, g.owner_id, g.member_count,
+	version, g.created_at, g.updated_at, ev)::group_row;
+
+-- A group as the payloads of its events show it.
+CREATE FUNCTION group_json(g conversation_profile) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN jsonb_strip_nulls(jsonb_build_object('groupId', g.conversation_id, 'name', g.title,
+	'description', g.description, 'avatarId', g.avatar_id, 'ownerId', g.owner_id,
+	'memberCount', g.member_count, 'createdAt', rfc3339(g.created_at), 'updatedAt', rfc3339(g.updated_at)))
+	|| jsonb_build_object('settings', g.settings);
 
 -- The settings that the database itself obeys must make sense; 400 otherwise.  Others are the surface's.
 --	memberPostingPolicy	all, adminsOnly: who may post
@@ -180,15 +205,23 @@ BEGIN
 	END IF;
 END $$;
 
--- Lock a group for p_actor, who must hold one of p_roles there; answers the row.
+-- Note a change under the lock, and, when members come or go, raise the version; answers the row.
+CREATE FUNCTION conversation_touch(p_conversation uuid, p_versions integer) RETURNS conversation
+LANGUAGE sql VOLATILE AS $$
+	UPDATE conversation c SET member_version = c.member_version + p_versions,
+		changed_xid = greatest(c.changed_xid, pg_current_xact_id())
+	WHERE c.id = p_conversation RETURNING c.*
+$$;
+
+-- Lock a group for p_actor, who must hold one of p_roles there; answers its profile.
 --	404	no such group	403	not a member, or not in that role
-CREATE FUNCTION group_lock(p_group uuid, p_actor uuid, p_roles text[]) RETURNS conversation
+CREATE FUNCTION group_lock(p_group uuid, p_actor uuid, p_roles text[]) RETURNS conversation_profile
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation;
+	g conversation_profile;
 	v_role text;
 BEGIN
-	SELECT * INTO g FROM conversation
+	PERFORM FROM conversation
 	WHERE id = p_group AND kind = 'group' AND deleted_at IS NULL FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM fail(404, 'There is no such group');
@@ -200,6 +233,7 @@ BEGIN
 	ELSIF v_role <> ALL (p_roles) THEN
 		PERFORM fail(403, 'Your role in this group does not allow this');
 	END IF;
+	SELECT * INTO g FROM conversation_profile WHERE conversation_id = p_group;
 	RETURN g;
 END $$;
 
@@ -221,12 +255,12 @@ BEGIN
 	RETURN v_members;
 END $$;
 
-CREATE FUNCTION group_room_check(g conversation, p_more integer) RETURNS void
+CREATE FUNCTION group_room_check(p_settings jsonb, p_count integer) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	v_max integer := least(1024, coalesce((g.settings ->> 'maxMembers')::numeric::integer, 1024));
+	v_max integer := least(1024, (p_settings ->> 'maxMembers')::numeric::integer);
 BEGIN
-	IF g.member_count + p_more > v_max THEN
+	IF p_count > v_max THEN
 		PERFORM fail(400, 'A group has at most ' || v_max || ' members', 'memberIds');
 	END IF;
 END $$;
@@ -240,29 +274,24 @@ CREATE FUNCTION group_create(p_id uuid, p_owner uuid, p_title text, p_descriptio
 RETURNS SETOF group_row
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation;
+	v_id uuid := coalesce(p_id, uuid7());
 	v_settings jsonb := jsonb_strip_nulls(coalesce(p_settings, '{}'));
 	v_members uuid[];
+	g conversation_profile;
 BEGIN
 	PERFORM group_settings_check(v_settings);
-	g.settings := v_settings;
-	g.member_count := 1;
-	v_members := group_invitees(p_owner, p_members);
-	PERFORM group_room_check(g, cardinality(v_members));
-	INSERT INTO conversation (id, kind, owner_id, title, title_key, description, settings, admins_only,
+	v_members := p_owner || group_invitees(p_owner, p_members);
+	PERFORM group_room_check(v_settings, cardinality(v_members));
+	INSERT INTO conversation (id, kind, admins_only)
+	VALUES (v_id, 'group', coalesce(v_settings ->> 'memberPostingPolicy' = 'adminsOnly', false));
+	INSERT INTO conversation_profile (conversation_id, owner_id, title, title_key, description, settings,
 		encryption_metadata, member_count)
-	VALUES (coalesce(p_id, uuid7()), 'group', p_owner, p_title,
-		CASE WHEN p_once THEN lower(p_title) END, p_description, v_settings,
-		coalesce(v_settings ->> 'memberPostingPolicy' = 'adminsOnly', false), p_encryption,
-		1 + cardinality(v_members))
+	VALUES (v_id, p_owner, p_title, CASE WHEN p_once THEN lower(p_title) END, p_description, v_settings,
+		p_encryption, cardinality(v_members))
 	RETURNING * INTO g;
 	INSERT INTO member (conversation_id, account_id, role, joined_version)
-	SELECT g.id, a, CASE WHEN a = p_owner THEN 'owner' ELSE 'member' END, 1
-	FROM unnest(p_owner || v_members) a;
-	RETURN NEXT group_row(g, emit('group.created', g.id, g.member_version, NULL, jsonb_build_object(
-		'groupId', g.id, 'name', g.title, 'description', g.description, 'settings', g.settings,
-		'ownerId', g.owner_id, 'memberCount', g.member_count, 'createdAt', rfc3339(g.created_at)),
-		NULL, p_device));
+	SELECT v_id, a, CASE WHEN a = p_owner THEN 'owner' ELSE 'member' END, 1 FROM unnest(v_members) a;
+	RETURN NEXT group_row(g, 1, emit('group.created', v_id, 1, NULL, group_json(g), NULL, p_device));
 END $$;
 
 -- Change title, description, settings (merged; a null value takes a setting away) or picture; NULL leaves as is.
@@ -272,44 +301,46 @@ CREATE FUNCTION group_update(p_group uuid, p_actor uuid, p_title text, p_descrip
 RETURNS SETOF group_row
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner,admin}');
-	v_settings jsonb;
+	g conversation_profile := group_lock(p_group, p_actor, '{owner,admin}');
+	c conversation;
 BEGIN
-	v_settings := jsonb_strip_nulls(g.settings || coalesce(p_settings, '{}'));
-	PERFORM group_settings_check(v_settings);
-	IF (v_settings ->> 'maxMembers')::numeric < g.member_count THEN
+	g.settings := jsonb_strip_nulls(g.settings || coalesce(p_settings, '{}'));
+	PERFORM group_settings_check(g.settings);
+	IF (g.settings ->> 'maxMembers')::numeric < g.member_count THEN
 		PERFORM fail(400, 'The group has more members than that', 'maxMembers');
 	END IF;
-	UPDATE conversation SET
-		title = coalesce(p_title, title),
-		title_key = CASE WHEN title_key IS NOT NULL THEN lower(coalesce(p_title, title)) END,
-		description = coalesce(p_description, description),
-		settings = v_settings,
-		admins_only = coalesce(v_settings ->> 'memberPostingPolicy' = 'adminsOnly', false),
-		avatar_id = coalesce(p_avatar, avatar_id),
-		updated_at = now(),
-		changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group RETURNING * INTO g;
-	RETURN NEXT group_row(g, emit('group.updated', g.id, g.member_version, NULL, jsonb_build_object(
-		'groupId', g.id, 'name', g.title, 'description', g.description, 'settings', g.settings,
-		'avatarId', g.avatar_id, 'by', p_actor, 'updatedAt', rfc3339(g.updated_at)), NULL, p_device));
+	UPDATE conversation_profile u SET
+		title = coalesce(p_title, u.title),
+		title_key = CASE WHEN u.title_key IS NOT NULL THEN lower(coalesce(p_title, u.title)) END,
+		description = coalesce(p_description, u.description),
+		settings = g.settings,
+		avatar_id = coalesce(p_avatar, u.avatar_id),
+		updated_at = now()
+	WHERE u.conversation_id = p_group RETURNING u.* INTO g;
+	UPDATE conversation u SET changed_xid = greatest(u.changed_xid, pg_current_xact_id()),
+		admins_only = coalesce(g.settings ->> 'memberPostingPolicy' = 'adminsOnly', false)
+	WHERE u.id = p_group RETURNING u.* INTO c;
+	RETURN NEXT group_row(g, c.member_version, emit('group.updated', p_group, c.member_version, NULL,
+		group_json(g) || jsonb_build_object('by', p_actor), NULL, p_device));
 END $$;
 
--- Delete a group: every stay ends, jobs remove the messages (conversation_purge).
+-- Delete a group: every stay ends, its profile is emptied, jobs remove the messages (conversation_purge).
 CREATE FUNCTION group_delete(p_group uuid, p_actor uuid, p_device uuid DEFAULT NULL)
 RETURNS SETOF group_row
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner}');
-	v_version integer := g.member_version;
+	g conversation_profile := group_lock(p_group, p_actor, '{owner}');
+	c conversation := conversation_touch(p_group, 1);
 BEGIN
-	UPDATE conversation SET deleted_at = now(), updated_at = now(), member_count = 0,
-		member_version = member_version + 1, changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group RETURNING * INTO g;
-	UPDATE member SET left_version = g.member_version, left_seq = g.last_seq, left_at = now()
+	UPDATE conversation u SET deleted_at = now() WHERE u.id = p_group;
+	UPDATE conversation_profile u SET member_count = 0, title = NULL, title_key = NULL, description = NULL,
+		avatar_id = NULL, settings = '{}', encryption_metadata = NULL, updated_at = now()
+	WHERE u.conversation_id = p_group RETURNING u.* INTO g;
+	UPDATE member SET left_version = c.member_version, left_seq = c.last_seq, left_at = now()
 	WHERE conversation_id = p_group AND left_version IS NULL;
-	RETURN NEXT group_row(g, emit('group.deleted', g.id, v_version, NULL, jsonb_build_object(
-		'groupId', g.id, 'by', p_actor, 'deletedAt', rfc3339(g.deleted_at)), NULL, p_device));
+	RETURN NEXT group_row(g, c.member_version, emit('group.deleted', p_group, c.member_version - 1, NULL,
+		jsonb_build_object('groupId', p_group, 'by', p_actor, 'deletedAt', rfc3339(now())),
+		NULL, p_device));
 END $$;
 
 CREATE TYPE group_change AS (
@@ -321,7 +352,8 @@ CREATE FUNCTION group_member_add(p_group uuid, p_actor uuid, p_members uuid[], p
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner,admin,member}');
+	g conversation_profile := group_lock(p_group, p_actor, '{owner,admin,member}');
+	c conversation;
 	v_new uuid[];
 BEGIN
 	IF coalesce(g.settings ->> 'invitePolicy', 'adminsOnly') <> 'all' THEN
@@ -331,39 +363,40 @@ BEGIN
 		SELECT u FROM unnest(p_members) u WHERE NOT EXISTS (SELECT FROM member m
 			WHERE m.conversation_id = p_group AND m.account_id = u AND m.left_version IS NULL)));
 	IF cardinality(v_new) = 0 THEN
-		RETURN NEXT ROW(p_group, 0, v_new, g.member_version, now(), NULL)::group_change;
+		RETURN QUERY SELECT p_group, 0, v_new, o.member_version, now(), NULL::jsonb
+			FROM conversation o WHERE o.id = p_group;
 		RETURN;
 	END IF;
-	PERFORM group_room_check(g, cardinality(v_new));
-	UPDATE conversation SET member_version = member_version + 1, updated_at = now(),
-		member_count = member_count + cardinality(v_new),
-		changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group RETURNING * INTO g;
+	PERFORM group_room_check(g.settings, g.member_count + cardinality(v_new));
+	c := conversation_touch(p_group, 1);
+	UPDATE conversation_profile u SET member_count = u.member_count + cardinality(v_new), updated_at = now()
+	WHERE u.conversation_id = p_group RETURNING u.* INTO g;
 	INSERT INTO member (conversation_id, account_id, joined_version, joined_seq, delivered_seq, read_seq)
-	SELECT p_group, u, g.member_version, g.last_seq, g.last_seq, g.last_seq FROM unnest(v_new) u;
-	RETURN NEXT ROW(p_group, cardinality(v_new), v_new, g.member_version, now(),
-		emit('member.added', p_group, g.member_version, NULL, jsonb_build_object('groupId', p_group,
+	SELECT p_group, u, c.member_version, c.last_seq, c.last_seq, c.last_seq FROM unnest(v_new) u;
+	RETURN NEXT ROW(p_group, cardinality(v_new), v_new, c.member_version, now(),
+		emit('member.added', p_group, c.member_version, NULL, jsonb_build_object('groupId', p_group,
 			'memberIds', to_jsonb(v_new), 'by', p_actor, 'memberCount', g.member_count),
 			NULL, p_device))::group_change;
 END $$;
 
--- End one stay under the conversation's lock and tell those who stay, and the one who goes.
-CREATE FUNCTION member_end(p_group uuid, p_account uuid, p_type text, p_payload jsonb, p_notify boolean,
+-- End one stay under the conversation's lock and tell those who stay (unless silent) and the one who goes.
+CREATE FUNCTION member_end(p_group uuid, p_account uuid, p_type text, p_payload jsonb, p_silent boolean,
 	p_device uuid)
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation;
+	c conversation := conversation_touch(p_group, 1);
+	v_count integer;
 BEGIN
-	UPDATE conversation SET member_version = member_version + 1, member_count = member_count - 1,
-		updated_at = now(), changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group RETURNING * INTO g;
-	UPDATE member SET left_version = g.member_version, left_seq = g.last_seq, left_at = now()
+	UPDATE conversation_profile u SET member_count = u.member_count - 1, updated_at = now()
+	WHERE u.conversation_id = p_group RETURNING u.member_count INTO v_count;
+	UPDATE member SET left_version = c.member_version, left_seq = c.last_seq, left_at = now()
 	WHERE conversation_id = p_group AND account_id = p_account AND left_version IS NULL;
-	RETURN NEXT ROW(p_group, 1, ARRAY[p_account], g.member_version, now(),
-		emit(p_type, CASE WHEN p_notify THEN p_group END, CASE WHEN p_notify THEN g.member_version END,
-			ARRAY[p_account], p_payload || jsonb_build_object('groupId', p_group, 'memberId', p_account,
-			'memberCount', g.member_count, 'silent', NOT p_notify, 'leftAt', rfc3339(now())),
+	RETURN NEXT ROW(p_group, 1, ARRAY[p_account], c.member_version, now(),
+		emit(p_type, CASE WHEN NOT p_silent THEN p_group END,
+			CASE WHEN NOT p_silent THEN c.member_version END, ARRAY[p_account],
+			p_payload || jsonb_build_object('groupId', p_group, 'memberId', p_account,
+			'memberCount', v_count, 'silent', p_silent, 'leftAt', rfc3339(now())),
 			NULL, p_device))::group_change;
 END $$;
 
@@ -373,7 +406,7 @@ CREATE FUNCTION group_member_remove(p_group uuid, p_actor uuid, p_member uuid, p
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner,admin}');
+	g conversation_profile := group_lock(p_group, p_actor, '{owner,admin}');
 	v_role text;
 BEGIN
 	SELECT role INTO v_role FROM member
@@ -384,7 +417,7 @@ BEGIN
 		PERFORM fail(403, 'Your role in this group does not allow this');
 	END IF;
 	RETURN QUERY SELECT * FROM member_end(p_group, p_member, 'member.removed',
-		jsonb_build_object('by', p_actor), true, p_device);
+		jsonb_build_object('by', p_actor), false, p_device);
 END $$;
 
 -- Leave a group.  An owner hands the group on first (403), unless nobody else is left: then the group is deleted.
@@ -395,10 +428,9 @@ CREATE FUNCTION group_leave(p_group uuid, p_account uuid, p_silent boolean DEFAU
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation;
 	v_role text;
 BEGIN
-	SELECT * INTO g FROM conversation
+	PERFORM FROM conversation
 	WHERE id = p_group AND kind = 'group' AND deleted_at IS NULL FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM fail(404, 'There is no such group');
@@ -410,7 +442,8 @@ BEGIN
 			PERFORM fail(409, 'You have left this group already');
 		END IF;
 		PERFORM fail(404, 'You are not a member of this group');
-	ELSIF v_role = 'owner' AND g.member_count > 1 THEN
+	ELSIF v_role = 'owner' AND (SELECT member_count FROM conversation_profile
+		WHERE conversation_id = p_group) > 1 THEN
 		PERFORM fail(403, 'Hand the group to another member first');
 	ELSIF v_role = 'owner' THEN
 		RETURN QUERY SELECT d.id, 1, ARRAY[p_account], d.member_version, d.updated_at, d._event
@@ -418,7 +451,7 @@ BEGIN
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT * FROM member_end(p_group, p_account, 'member.left', '{}',
-		NOT coalesce(p_silent, false), p_device);
+		coalesce(p_silent, false), p_device);
 END $$;
 
 -- Set roles, admin or member, of several members at once; all or none.  Owner and admins make admins, the
@@ -429,7 +462,8 @@ CREATE FUNCTION group_roles(p_group uuid, p_actor uuid, p_accounts uuid[], p_rol
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner,admin}');
+	g conversation_profile := group_lock(p_group, p_actor, '{owner,admin}');
+	c conversation;
 	v_role text;
 	v_changed uuid[] := '{}';
 	v_events jsonb := '[]';
@@ -437,6 +471,7 @@ BEGIN
 	IF cardinality(p_accounts) <> cardinality(p_roles) THEN
 		PERFORM fail(400, 'Each role names a member', 'roles');
 	END IF;
+	c := conversation_touch(p_group, 0);
 	FOR i IN 1 .. cardinality(p_accounts) LOOP
 		SELECT role INTO v_role FROM member WHERE conversation_id = p_group
 			AND account_id = p_accounts[i] AND left_version IS NULL;
@@ -452,14 +487,12 @@ BEGIN
 			UPDATE member SET role = p_roles[i] WHERE conversation_id = p_group
 				AND account_id = p_accounts[i] AND left_version IS NULL;
 			v_changed := v_changed || p_accounts[i];
-			v_events := v_events || emit('member.role', p_group, g.member_version, NULL,
+			v_events := v_events || emit('member.role', p_group, c.member_version, NULL,
 				jsonb_build_object('groupId', p_group, 'memberId', p_accounts[i],
 				'role', p_roles[i], 'by', p_actor), NULL, p_device);
 		END IF;
 	END LOOP;
-	UPDATE conversation SET updated_at = now(), changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group AND cardinality(v_changed) > 0;
-	RETURN NEXT ROW(p_group, cardinality(v_changed), v_changed, g.member_version, now(),
+	RETURN NEXT ROW(p_group, cardinality(v_changed), v_changed, c.member_version, now(),
 		v_events)::group_change;
 END $$;
 
@@ -470,20 +503,20 @@ CREATE FUNCTION group_transfer(p_group uuid, p_actor uuid, p_owner uuid, p_devic
 RETURNS SETOF group_change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	g conversation := group_lock(p_group, p_actor, '{owner}');
+	g conversation_profile := group_lock(p_group, p_actor, '{owner}');
+	c conversation;
 BEGIN
 	IF NOT EXISTS (SELECT FROM member
 		WHERE conversation_id = p_group AND account_id = p_owner AND left_version IS NULL) THEN
 		PERFORM fail(400, 'The new owner is not a member', 'newOwnerId');
 	END IF;
+	c := conversation_touch(p_group, 0);
 	UPDATE member SET role = 'admin'
 	WHERE conversation_id = p_group AND account_id = p_actor AND left_version IS NULL;
 	UPDATE member SET role = 'owner'
 	WHERE conversation_id = p_group AND account_id = p_owner AND left_version IS NULL;
-	UPDATE conversation SET owner_id = p_owner, updated_at = now(),
-		changed_xid = greatest(changed_xid, pg_current_xact_id())
-	WHERE id = p_group;
-	RETURN NEXT ROW(p_group, (p_owner <> p_actor)::integer, ARRAY[p_owner], g.member_version, now(),
-		emit('group.owner', p_group, g.member_version, NULL, jsonb_build_object('groupId', p_group,
+	UPDATE conversation_profile SET owner_id = p_owner, updated_at = now() WHERE conversation_id = p_group;
+	RETURN NEXT ROW(p_group, (p_owner <> p_actor)::integer, ARRAY[p_owner], c.member_version, now(),
+		emit('group.owner', p_group, c.member_version, NULL, jsonb_build_object('groupId', p_group,
 			'ownerId', p_owner, 'previousOwnerId', p_actor), NULL, p_device))::group_change;
 END $$;

@@ -325,17 +325,18 @@ BEGIN
 	next_cursor := sync_cursor(v_end);
 	FOR r IN
 		SELECT c.changed_xid, c.id, jsonb_strip_nulls(jsonb_build_object(
-			'conversationId', c.id, 'kind', c.kind, 'title', c.title, 'description', c.description,
-			'avatarId', c.avatar_id, 'ownerId', c.owner_id, 'settings', nullif(c.settings, '{}'),
+			'conversationId', c.id, 'kind', c.kind, 'title', g.title, 'description', g.description,
+			'avatarId', g.avatar_id, 'ownerId', g.owner_id, 'settings', g.settings,
 			'userId', CASE WHEN c.kind = 'direct' THEN
 				CASE p_account WHEN c.direct_low THEN c.direct_high ELSE c.direct_low END END,
-			'memberCount', c.member_count, 'memberVersion', c.member_version, 'role', s.role,
+			'memberCount', coalesce(g.member_count, 2), 'memberVersion', c.member_version, 'role', s.role,
 			'lastSeq', coalesce(s.left_seq, c.last_seq), 'readSeq', s.read_seq,
 			'lastMessageId', l.id, 'lastMessageAt', rfc3339(l.created_at),
-			'createdAt', rfc3339(c.created_at), 'updatedAt', rfc3339(c.updated_at),
+			'createdAt', rfc3339(c.created_at), 'updatedAt', rfc3339(g.updated_at),
 			'left', nullif(s.left_at IS NOT NULL, false), 'leftAt', rfc3339(s.left_at),
 			'deletedAt', rfc3339(c.deleted_at))) AS item
 		FROM conversation c
+		LEFT JOIN conversation_profile g ON g.conversation_id = c.id
 		JOIN LATERAL (SELECT * FROM member m
 			WHERE m.conversation_id = c.id AND m.account_id = p_account
 			ORDER BY m.joined_version DESC LIMIT 1) s ON true
@@ -344,7 +345,7 @@ BEGIN
 		WHERE c.id IN (SELECT m.conversation_id FROM member m WHERE m.account_id = p_account)
 			AND c.changed_xid >= p.xid AND c.changed_xid < v_end.xid
 			AND (c.changed_xid, c.id) > (p.xid, p.conversation_id)
-			AND (p.since IS NULL OR greatest(c.updated_at, c.last_message_at, c.deleted_at) >= p.since)
+			AND (p.since IS NULL OR greatest(c.created_at, c.last_message_at, c.deleted_at, g.updated_at) >= p.since)
 		ORDER BY c.changed_xid, c.id LIMIT p_limit + 1 OFFSET p_offset
 	LOOP
 		IF cardinality(v_items) = p_limit THEN
