@@ -115,17 +115,10 @@ class Storm:
         self.farm = farm
         people = [Account.register(farm) for _ in range(senders + receivers)]
         self.receivers = [Receiver(account) for account in people[senders:]]
-        group = people[0].group(*people[1:])
-        conversation = self.conversation_of(people[0], group)
+        group = people[0].group(*people[1:])  # a group is its conversation
         self.senders = [
-            Sender(account, [{"recipientId": people[senders + n % receivers].id}, {"conversationId": conversation}],
+            Sender(account, [{"recipientId": people[senders + n % receivers].id}, {"conversationId": group}],
                    each, seconds / each) for n, account in enumerate(people[:senders])]
-
-    @staticmethod
-    def conversation_of(member, group):
-        """The conversation a group talks in."""
-        return member.post(f"/group-chats/{group}/messages", {
-            "clientMessageId": str(uuid.uuid4()), "ciphertext": b64(b"hello"), "mentions": []})["groupId"]
 
     def __enter__(self):
         for receiver in self.receivers:
