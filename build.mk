@@ -92,6 +92,12 @@ $(eval $(call program_rules,rk-ctl,tools/ctl))
 $(eval $(call program_rules,rk-wsrelay,wsrelay))
 $(eval $(call program_rules,rk-jobs,jobs))
 
+# What belongs to the farm: folders come and go, and an old program may be left in bin/.
+gen/programs: list-again
+	@$(MKDIR_P) $(@D) && printf '%s\n' $(DAEMONS) $(APPS) >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+.PHONY: list-again
+list-again:
+
 rookery.conf: bin/rk-ctl
 	$(call say,GEN)bin/rk-ctl config --template >$@.tmp && mv $@.tmp $@
 
@@ -128,6 +134,16 @@ define install_trees
 		$(INSTALL_DATA) $$f "$(DESTDIR)$(pkgdatadir)/$$f" || exit 1; done
 endef
 
+# ---- files that name installed places ------------------------------------------------------------
+
+places = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@pkglibexecdir@|$(pkglibexecdir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' \
+	-e 's|@pkgdatadir@|$(pkgdatadir)|g' -e 's|@statedir@|$(localstatedir)/lib/rookery|g'
+UNITS = $(patsubst $(top_srcdir)/httpd-conf/%.in,gen/%,$(wildcard $(top_srcdir)/httpd-conf/systemd/rookery*.in))
+gen/%: $(top_srcdir)/httpd-conf/%.in Makefile
+	$(call say,GEN)$(MKDIR_P) $(@D) && $(places) $< >$@
+bin/%: $(top_srcdir)/scripts/%.in Makefile
+	$(call say,GEN)$(MKDIR_P) $(@D) && $(places) $< >$@ && chmod +x $@
+
 # ---- unit tests ---------------------------------------------------------------------------------
 
 # A test that needs a file of a daemon names it: TEST_EXTRA_test_frame = wsrelay/frame.c
@@ -149,5 +165,5 @@ $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
 
 # Automake puts the line that includes this file at its end, where prerequisites named by these variables
 # have been read already as nothing: say them again.
-all-am: $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES)
+all-am: gen/programs $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES)
 check-am: $(UNIT_TESTS)

@@ -9,10 +9,10 @@ build_configure()
 		(cd "$ROOT" && autoreconf -i) || return 1
 	fi
 	mkdir -p "$BUILD" || die "the build directory $BUILD cannot be made."
-	[ ! -f "$BUILD/Makefile" ] || [ "$(cat "$BUILD/.wish" 2>/dev/null)" != "$wish" ] || return 0
+	[ ! -f "$BUILD/Makefile" ] || [ "$(cat "$BUILD/.wish" 2>/dev/null)" != "$ROOT $wish" ] || return 0
 	# shellcheck disable=SC2086
 	(cd "$BUILD" && "$ROOT/configure" -q $wish) || return 1
-	echo "$wish" >"$BUILD/.wish"
+	echo "$ROOT $wish" >"$BUILD/.wish"
 }
 
 build_all() # configure arguments

@@ -92,13 +92,15 @@ wait_for()
 # ---- places ------------------------------------------------------------------------------------
 
 # Root never runs the farm itself: a system user does, and everything under RUN belongs to it.
+exec_as_user()
+{
+	! is_root || exec setpriv --reuid="$FARM_USER" --regid="$(id -g "$FARM_USER")" --init-groups -- "$@"
+	exec "$@"
+}
+
 as_user()
 {
-	if is_root; then
-		runuser -u "$FARM_USER" -- "$@"
-	else
-		"$@"
-	fi
+	(exec_as_user "$@")
 }
 
 ensure_user()

@@ -16,22 +16,31 @@ start_supervisor()
 {
 	local name
 	if ! supervisor_alive; then
-		# The lock and the terminal stay behind; a farm outlives the command that started it.
-		as_user env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 setsid runsvdir -P "$RUN/service" \
+		# A clean environment, no terminal, no lock: the farm outlives the command that started it.
+		exec_as_user env -i PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin HOME="$RUN" \
+			LANG=C.UTF-8 setsid sh -c 'echo $$ >"$0/runsvdir.pid"; exec runsvdir -P "$0/service"' "$RUN" \
 			</dev/null >>"$RUN/log/runsvdir.log" 2>&1 3>&- 9>&- &
-		echo $! >"$RUN/runsvdir.pid"
 		disown
 	fi
 	for name in $(services); do
-		wait_for 12 test -p "$(at "$name")/supervise/ok" || die "runit does not take up the service $name."
+		wait_for 12 sv status "$(at "$name")" || die "runit does not take up the service $name."
 	done
 }
 
-start() # NAME …
+STARTED= # by this command
+start() # NAME …: all at once
 {
-	local name
+	local name places=()
+	[ $# -gt 0 ] || return 0
 	for name in "$@"; do
-		sv -w 10 up "$(at "$name")" >/dev/null || die "the service $name does not start; see ./rookery logs $name."
+		runs "$name" && continue
+		STARTED="$STARTED $name"
+		places+=("$(at "$name")")
+	done
+	[ ${#places[@]} -gt 0 ] || return 0
+	sv -w 10 up "${places[@]}" >/dev/null
+	for name in $STARTED; do
+		runs "$name" || die "the service $name does not start; see ./rookery logs $name."
 		touch "$(at "$name")/since"
 	done
 }
@@ -50,12 +59,6 @@ service_pid()
 }
 
 # ---- PostgreSQL and Redis ------------------------------------------------------------------------
-
-export_pg()
-{
-	PGHOST=$(setting db.host) PGPORT=$(setting db.port) PGUSER=$(setting db.user) PGDATABASE=$(setting db.name)
-	export PGHOST PGPORT PGUSER PGDATABASE
-}
 
 make_cluster()
 {
@@ -126,7 +129,7 @@ apps_ready()
 
 relay_ready()
 {
-	[ ! -x "$BUILD/bin/rk-wsrelay" ] || [ -S "$RUN/ws/whatsapp.sock" ]
+	[ -z "$(daemons | grep -x wsrelay)" ] || [ -S "$RUN/ws/whatsapp.sock" ]
 }
 
 start_apps()
@@ -228,7 +231,9 @@ restart_changed()
 	local name all=
 	[ "$("$CTL" config | cksum)" = "$(cat "$RUN/config.sum" 2>/dev/null)" ] || all=1
 	for name in $(services); do
-		runs "$name" || continue
+		case " $STARTED " in
+		*" $name "*) continue ;;
+		esac
 		case " $CHANGED " in
 		*" $name "*)
 			sv -w 60 restart "$(at "$name")" && touch "$(at "$name")/since"
@@ -268,7 +273,7 @@ stop_all()
 {
 	local name names
 	names=$(supervised)
-	[ ! -x "$BUILD/bin/rk-wsrelay" ] || sv down "$(at httpd)" "$(at wsrelay)" >/dev/null # sockets end with the relay
+	[ ! -d "$(at wsrelay)" ] || sv down "$(at httpd)" "$(at wsrelay)" >/dev/null # sockets end with the relay
 	stop httpd
 	# shellcheck disable=SC2046
 	stop $(printf '%s\n' "$names" | grep -vxE 'httpd|postgres|redis')

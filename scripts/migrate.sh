@@ -1,5 +1,11 @@
 # Migrations: each file of sql/ once, in the order of the names, in a transaction of its own.
 
+export_pg()
+{
+	PGHOST=$(setting db.host) PGPORT=$(setting db.port) PGUSER=$(setting db.user) PGDATABASE=$(setting db.name)
+	export PGHOST PGPORT PGUSER PGDATABASE
+}
+
 psql_quiet()
 {
 	"$PGBIN/psql" -XAtq -v ON_ERROR_STOP=1 "$@"
@@ -8,19 +14,20 @@ psql_quiet()
 # The lock is taken first and the list read under it, so two commands at once apply a file once.
 migrate_file() # FILE CHECKSUM
 {
-	local name
+	local name errors
 	name=$(basename "$1" .sql)
+	errors=$(mktemp) || return 1
 	{
 		printf "SELECT pg_advisory_xact_lock(hashtext('schema_migration'));\n"
 		printf "SELECT NOT EXISTS (SELECT FROM schema_migration WHERE name = '%s') AS wanted \\\\gset\n\\\\if :wanted\n" "$name"
 		cat "$1"
 		printf "\nINSERT INTO schema_migration (name, checksum) VALUES ('%s', '%s');\n\\\\endif\n" "$name" "$2"
-	} | psql_quiet --single-transaction -f - >/dev/null 2>"$RUN/tmp/migrate.err" || {
-		sed "s|psql:<stdin>|$1 (two lines lower)|" "$RUN/tmp/migrate.err"
-		rm -f "$RUN/tmp/migrate.err"
+	} | psql_quiet --single-transaction -f - >/dev/null 2>"$errors" || {
+		sed "s|psql:<stdin>|$1 (two lines lower)|" "$errors"
+		rm -f "$errors"
 		return 1
 	}
-	rm -f "$RUN/tmp/migrate.err"
+	rm -f "$errors"
 }
 
 migrate_all()

@@ -5,18 +5,12 @@ FARM_SERVERS="postgres redis"
 # Names of the apps that were built ("whatsapp-devices"), and of everything that runs.
 apps()
 {
-	local path
-	for path in "$BUILD"/bin/rk-*-*; do
-		[ ! -x "$path" ] || echo "${path##*/rk-}"
-	done
+	sed -n 's|^bin/rk-\(.*-.*\)$|\1|p' "$BUILD/gen/programs"
 }
 
 daemons()
 {
-	local name
-	for name in wsrelay jobs; do
-		[ ! -x "$BUILD/bin/rk-$name" ] || echo "$name"
-	done
+	sed -n 's|^bin/rk-\([^-]*\)$|\1|p' "$BUILD/gen/programs"
 }
 
 services()
@@ -27,10 +21,7 @@ services()
 
 surfaces()
 {
-	local path
-	for path in "$BUILD"/web/*/openapi.json; do
-		[ ! -f "$path" ] || basename "$(dirname "$path")"
-	done
+	apps | cut -d- -f1 | sort -u
 }
 
 # ---- directories and settings --------------------------------------------------------------------
@@ -108,12 +99,21 @@ service()
 	! is_root || chown -R "$FARM_USER:" "$dir"
 }
 
-# The signal that "sv down" sends instead of TERM: PostgreSQL's fast, the web servers' graceful stop.
-stop_with()
+# What "sv down" sends instead of TERM: the fast stop of PostgreSQL, the graceful one of a web server.  The
+# running program is asked for its name, as the next one may be another server.
+stop_gracefully()
 {
 	local dir=$RUN/service/$1/control
 	mkdir -p "$dir"
-	printf '#!/bin/sh\nkill -%s "$(cat "%s/supervise/pid")"\n' "$2" "${dir%/control}" >"$dir/t"
+	cat >"$dir/t" <<-'END'
+		#!/bin/sh
+		pid=$(cat supervise/pid)
+		case $(cat /proc/$pid/comm) in
+		postgres | lighttpd) exec kill -INT "$pid" ;;
+		apache2) exec kill -WINCH "$pid" ;;
+		esac
+		exec kill -TERM "$pid"
+	END
 	chmod 755 "$dir/t"
 }
 
@@ -122,20 +122,20 @@ write_services()
 	local name
 	CHANGED=
 	service postgres "'$PGBIN/postgres' -D '$RUN/pg'"
-	stop_with postgres INT
+	stop_gracefully postgres
 	write_redis_conf
 	service redis "redis-server '$RUN/redis/redis.conf'"
 	for name in $(apps) $(daemons); do
 		service "$name" "'$BUILD/bin/rk-$name'"
 	done
 	write_httpd_conf
+	# In a session of its own: both signal their whole process group, to which runsv would belong.
 	if [ "$HTTPD" = apache ]; then
-		service httpd "apache2 -DFOREGROUND -f '$RUN/httpd/apache.conf'"
-		stop_with httpd WINCH
+		service httpd "setsid apache2 -DFOREGROUND -f '$RUN/httpd/apache.conf'"
 	else
-		service httpd "lighttpd -D -f '$RUN/httpd/lighttpd.conf'"
-		stop_with httpd INT
+		service httpd "setsid lighttpd -D -f '$RUN/httpd/lighttpd.conf'"
 	fi
+	stop_gracefully httpd
 	drop_old_services
 }
 
@@ -172,14 +172,14 @@ fill()
 {
 	sed -e "s|@RUN@|$RUN|g" -e "s|@WEB@|$BUILD/web|g" -e "s|@ROUTES@|$BUILD/gen|g" \
 		-e "s|@BIND@|$(setting http.bind)|g" -e "s|@WORKERS@|$(setting http.workers)|g" \
-		-e "s|@CONNECTIONS@|$(setting http.connections)|g" -e "s|@UPLOAD_KB@|$UPLOAD_KB|g" \
+		-e "s|@CONNECTIONS@|$(setting http.connections)|g" -e "s|@FILES@|$(($(setting http.connections) * 2 + 64))|g" -e "s|@UPLOAD_KB@|$((UPLOAD / 1024))|g" -e "s|@UPLOAD_BYTES@|$UPLOAD|g" \
 		-e "s|@SURFACE@|${2-}|g" -e "s|@PORT@|${3-}|g" "$ROOT/httpd-conf/$1"
 }
 
 write_httpd_conf()
 {
 	local surface server=$HTTPD
-	UPLOAD_KB=$(($("$CTL" config --number upload.max) / 1024))
+	UPLOAD=$("$CTL" config --number upload.max)
 	put "$RUN/httpd/$server.conf" httpd < <(
 		fill "$server.conf"
 		for surface in $(surfaces); do
