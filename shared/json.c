@@ -22,11 +22,14 @@ give(void *p)
 		free(p);
 }
 
-void
+struct arena *
 json_use(struct arena *a)
 {
+	struct arena *before = current;
+
 	current = a;
 	json_set_alloc_funcs(take, give);
+	return before;
 }
 
 json_t *

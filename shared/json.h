@@ -14,8 +14,9 @@
 #include <stddef.h>
 #include "arena.h"
 
-/* NULL stops the use of arenas: plain malloc and free again. */
-void json_use(struct arena *a);
+/* Answers the arena in use before.  NULL stops the use of arenas: plain malloc and free again, as libraries that
+ * use jansson themselves need it. */
+struct arena *json_use(struct arena *a);
 /* Parse one JSON document of n bytes (RFC 8259: any value at the top, no duplicate keys, no NUL
  * characters, valid UTF-8, at most 2048 levels deep).  NULL with *why set to a sentence in the arena. */
 json_t *json_read(struct arena *a, const char *text, size_t n, const char **why);

@@ -12,6 +12,7 @@
 #include "base64.h"
 #include "clock.h"
 #include "id.h"
+#include "json.h"
 #include "log.h"
 #include "token_keys.h"
 
@@ -26,8 +27,8 @@ static const char ISSUER[] = "rookery";
 
 /* ---- issuing ----------------------------------------------------------------------------- */
 
-char *
-token_issue(struct arena *a, const char *account, const char *session, const char *device,
+static char *
+sign(struct arena *a, const char *account, const char *session, const char *device,
     int64_t lifetime_seconds)
 {
 	const struct token_key *key = token_keys_signer();
@@ -50,6 +51,18 @@ token_issue(struct arena *a, const char *account, const char *session, const cha
 		log_error("cannot sign a token", "kid", key->kid);
 	free(text);
 	return copy;
+}
+
+/* libjwt shares jansson with us and frees what it makes: no arena may be in use meanwhile. */
+char *
+token_issue(struct arena *a, const char *account, const char *session, const char *device,
+    int64_t lifetime_seconds)
+{
+	struct arena *before = json_use(NULL);
+	char *text = sign(a, account, session, device, lifetime_seconds);
+
+	json_use(before);
+	return text;
 }
 
 /* ---- the table of verified tokens -------------------------------------------------------- */
@@ -165,27 +178,38 @@ read_claims(jwt_t *jwt, int64_t now, struct token_claims *out)
 	       claim_time(jwt, "exp", &out->expires) && out->expires > now;
 }
 
+static bool
+check(const char *token, int64_t now, struct token_claims *claims)
+{
+	const struct token_key *key = key_of(token);
+	bool good;
+	jwt_t *jwt;
+
+	if (!key || jwt_decode(&jwt, token, (const unsigned char *)key->pem, (int)key->size))
+		return false;
+	good = read_claims(jwt, now, claims);
+	jwt_free(jwt);
+	return good;
+}
+
 bool
 token_verify(const char *token, struct token_claims *out)
 {
 	struct token_claims claims = {0};
-	const struct token_key *key;
 	unsigned char hash[CACHE_KEY];
 	size_t n = token ? strnlen(token, TOKEN_MAX) : 0;
 	int64_t now = clock_now() / CLOCK_SECOND;
+	struct arena *before;
 	bool good;
-	jwt_t *jwt;
 
 	if (n == 0 || n == TOKEN_MAX)
 		return false;
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)token, n, NULL, 0);
 	if (cache_find(hash, now, out))
 		return true;
-	if (!(key = key_of(token)) ||
-	    jwt_decode(&jwt, token, (const unsigned char *)key->pem, (int)key->size))
-		return false;
-	good = read_claims(jwt, now, &claims);
-	jwt_free(jwt);
+	before = json_use(NULL);
+	good = check(token, now, &claims);
+	json_use(before);
 	if (good) {
 		cache_add(hash, now, &claims);
 		*out = claims;
