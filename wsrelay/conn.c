@@ -1,0 +1,557 @@
+/* conn: see conn.h. */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "account.h"
+#include "conf.h"
+#include "deliver.h"
+#include "handshake.h"
+#include "map.h"
+#include "metrics.h"
+#include "replay.h"
+#include "sign_in.h"
+
+enum {
+	WHEEL = 512,       /* slots of a second */
+	READ_SIZE = 65536, /* at most this a turn from one client */
+	OWN_BYTES_MAX = 1 << 18,
+	CLOSING_SECONDS = 5,
+	SAID_SECONDS = 10,
+	SAID_MOST = 200, /* messages of a client in SAID_SECONDS */
+};
+
+static struct {
+	struct conn *wheel[WHEEL];
+	uint32_t turned; /* second up to which the wheel has turned */
+	struct timer tick, drain;
+	size_t count, live;
+	int64_t drain_step;
+	void (*drained)(void);
+} conns;
+
+uint32_t
+conn_clock(void)
+{
+	return (uint32_t)(loop_now() / 1000);
+}
+
+size_t
+conn_count(void)
+{
+	return conns.count;
+}
+
+size_t
+conn_count_live(void)
+{
+	return conns.live;
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static uint32_t
+least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The second at which something must be looked at, unless the client has shown life until then. */
+static uint32_t
+due_at(const struct conn *c)
+{
+	uint32_t at;
+
+	if (c->state == CONN_CLOSING)
+		return c->since + CLOSING_SECONDS;
+	if (c->state < CONN_REPLAY)
+		return c->since + (uint32_t)conf_int("relay.auth_timeout");
+	at = least(c->pinged + (uint32_t)conf_int("relay.ping"),
+	    c->heard + (uint32_t)conf_int("relay.idle"));
+	return c->ends ? least(at, c->ends) : at;
+}
+
+static void
+wheel_leave(struct conn *c)
+{
+	*(c->wheel_prev ? &c->wheel_prev->wheel_next : &conns.wheel[c->slot]) = c->wheel_next;
+	if (c->wheel_next)
+		c->wheel_next->wheel_prev = c->wheel_prev;
+}
+
+/* At second at, or as far ahead as the wheel reaches. */
+static void
+wheel_enter(struct conn *c, uint32_t at)
+{
+	if (at <= conns.turned)
+		at = conns.turned + 1;
+	if (at > conns.turned + WHEEL - 1)
+		at = conns.turned + WHEEL - 1;
+	c->slot = (uint16_t)(at % WHEEL);
+	c->wheel_prev = NULL;
+	c->wheel_next = conns.wheel[c->slot];
+	if (c->wheel_next)
+		c->wheel_next->wheel_prev = c;
+	conns.wheel[c->slot] = c;
+}
+
+static void
+reschedule(struct conn *c)
+{
+	wheel_leave(c);
+	wheel_enter(c, due_at(c));
+}
+
+static void
+ping(struct conn *c)
+{
+	uint8_t frame[WS_HEAD_MAX];
+
+	c->pinged = conn_clock();
+	conn_write(c, frame, ws_head(frame, WS_PING, 0));
+}
+
+static void
+auth_time_is_over(struct conn *c)
+{
+	if (c->state == CONN_HTTP) {
+		conn_free(c);
+	} else if (c->state == CONN_SIGNING) {
+		/* Credentials came in time; it is us who cannot judge them. */
+		conn_end(c, CLOSE_GOING_AWAY, "cannot sign in at the moment");
+	} else {
+		conn_end(c, CLOSE_TOKEN, "no token in time");
+	}
+}
+
+static void
+look_at(struct conn *c)
+{
+	uint32_t now = conn_clock();
+
+	if (due_at(c) > now) {
+		reschedule(c);
+		return;
+	}
+	if (c->state == CONN_CLOSING) {
+		conn_free(c);
+		return;
+	}
+	if (c->state < CONN_REPLAY) {
+		auth_time_is_over(c);
+		return;
+	}
+	if (c->ends && c->ends <= now)
+		conn_end(c, CLOSE_TOKEN, "token expired");
+	else if (c->heard + (uint32_t)conf_int("relay.idle") <= now)
+		conn_end(c, CLOSE_IDLE, "no sign of life");
+	else
+		ping(c);
+	reschedule(c);
+}
+
+static void
+on_tick(struct timer *t)
+{
+	uint32_t now = conn_clock();
+	struct conn *c, *next;
+
+	loop_timer(t, 1000);
+	if (now - conns.turned >= WHEEL)
+		conns.turned = now - WHEEL + 1; /* we slept: look at every slot once */
+	while (conns.turned < now) {
+		conns.turned++;
+		for (c = conns.wheel[conns.turned % WHEEL]; c; c = next) {
+			next = c->wheel_next;
+			look_at(c);
+		}
+	}
+}
+
+/* ---- coming and going ----------------------------------------------------------------------- */
+
+static void on_ready(struct source *s, uint32_t events);
+
+void
+conn_new(int fd, int dialect)
+{
+	struct conn *c = must_zalloc(sizeof(*c));
+
+	c->fd = fd;
+	c->any_dialect = dialect < 0;
+	c->dialect = (uint8_t)(dialect < 0 ? 0 : dialect);
+	c->source.ready = on_ready;
+	c->state = CONN_HTTP;
+	c->since = c->heard = c->pinged = conn_clock();
+	if (loop_add(fd, EPOLLIN, &c->source) < 0) {
+		close(fd);
+		free(c);
+		return;
+	}
+	wheel_enter(c, due_at(c));
+	conns.count++;
+	metrics.accepted++;
+}
+
+static void
+free_out(struct conn *c)
+{
+	struct conn_out *out = c->out;
+
+	if (!out)
+		return;
+	for (uint32_t i = out->replay_at; i < out->replay_n; i++)
+		frame_put(out->replay[i]);
+	frame_put(out->rest);
+	free(out->received);
+	free(out->replay);
+	free(out->bytes);
+	free(out);
+	c->out = NULL;
+}
+
+static void
+free_in(struct conn *c)
+{
+	if (!c->in)
+		return;
+	ws_free(&c->in->ws);
+	free(c->in->head);
+	free(c->in);
+	c->in = NULL;
+}
+
+static void
+leave_account(struct conn *c)
+{
+	struct account *a = c->account;
+
+	if (!a)
+		return;
+	*(c->prev_of_account ? &c->prev_of_account->next_of_account : &a->conns) =
+	    c->next_of_account;
+	if (c->next_of_account)
+		c->next_of_account->prev_of_account = c->prev_of_account;
+	a->n_conns--;
+	c->account = NULL;
+	account_put(a);
+	conns.live--;
+}
+
+void
+conn_free(struct conn *c)
+{
+	if (c->fd < 0)
+		return;
+	if (c->state == CONN_REPLAY)
+		replay_leave(c);
+	if (c->state != CONN_HTTP)
+		metrics_closed(c->code ? c->code : 1006);
+	c->state = CONN_CLOSING;
+	sign_in_forget(c);
+	deliver_forget(c);
+	leave_account(c);
+	wheel_leave(c);
+	free_out(c);
+	free_in(c);
+	close(c->fd); /* which takes it out of the loop */
+	c->fd = -1;
+	conns.count--;
+	loop_free_later(c);
+}
+
+void
+conn_join(struct conn *c, struct account *a)
+{
+	a->refs++;
+	a->n_conns++;
+	c->account = a;
+	c->prev_of_account = NULL;
+	c->next_of_account = a->conns;
+	if (a->conns)
+		a->conns->prev_of_account = c;
+	a->conns = c;
+	conns.live++;
+	c->heard = c->pinged = conn_clock();
+}
+
+/* ---- what we say ---------------------------------------------------------------------------- */
+
+struct conn_out *
+conn_out(struct conn *c)
+{
+	if (!c->out)
+		c->out = must_zalloc(sizeof(*c->out));
+	return c->out;
+}
+
+void
+conn_write(struct conn *c, const void *p, size_t n)
+{
+	struct conn_out *out;
+
+	if (c->fd < 0)
+		return;
+	out = conn_out(c);
+	if (out->n + n > out->cap) {
+		out->cap = (uint32_t)(out->n + n < 128 ? 128 : 2 * (out->n + n));
+		out->bytes = must_realloc(out->bytes, out->cap);
+	}
+	memcpy(out->bytes + out->n, p, n);
+	out->n += (uint32_t)n;
+	deliver_mark(c);
+}
+
+void
+conn_say(struct conn *c, const char *text, size_t n)
+{
+	uint8_t head[WS_HEAD_MAX];
+
+	if (c->state == CONN_CLOSING || c->state == CONN_HTTP)
+		return;
+	if (c->out && c->out->n - c->out->at + n > OWN_BYTES_MAX) {
+		conn_end(c, CLOSE_TOO_MANY, "answers are not read");
+		return;
+	}
+	conn_write(c, head, ws_head(head, WS_TEXT, n));
+	conn_write(c, text, n);
+}
+
+void
+conn_end(struct conn *c, unsigned code, const char *reason)
+{
+	uint8_t frame[2 + WS_CONTROL_MAX];
+
+	if (c->fd < 0 || c->state == CONN_CLOSING)
+		return;
+	if (c->state == CONN_HTTP) {
+		conn_free(c);
+		return;
+	}
+	if (c->state == CONN_REPLAY)
+		replay_leave(c);
+	sign_in_forget(c);
+	c->state = CONN_CLOSING;
+	c->code = (uint16_t)code;
+	c->since = conn_clock();
+	conn_write(c, frame, ws_close(frame, c->code, reason));
+	reschedule(c);
+}
+
+/* ---- what the client says ------------------------------------------------------------------- */
+
+static bool
+says_too_much(struct conn *c)
+{
+	if (conn_clock() - c->said_since >= SAID_SECONDS) {
+		c->said_since = conn_clock();
+		c->said = 0;
+	}
+	return ++c->said > SAID_MOST;
+}
+
+static void
+on_message(struct conn *c, struct ws_parser *p)
+{
+	metrics.messages_in++;
+	if (c->state == CONN_CLOSING)
+		return;
+	if (says_too_much(c))
+		conn_end(c, CLOSE_TOO_MANY, "too many messages");
+	else if (p->message_op == WS_BINARY)
+		conn_end(c, WS_CODE_DATA, "text is expected");
+	else
+		dialect_at(c->dialect)->message(c, (const char *)p->message, p->message_n);
+}
+
+/* The peer says goodbye: answer once, and that is the end. */
+static void
+on_close(struct conn *c, const struct ws_parser *p)
+{
+	unsigned code = p->close_code == WS_CODE_NONE ? WS_CODE_NORMAL : p->close_code;
+
+	if (c->state != CONN_CLOSING)
+		conn_end(c, code, "");
+	c->peer_closed = true;
+	deliver_mark(c);
+}
+
+static void
+on_control(struct conn *c, struct ws_parser *p)
+{
+	uint8_t frame[WS_HEAD_MAX + WS_CONTROL_MAX];
+	size_t n;
+
+	if (p->control_op == WS_CLOSE) {
+		on_close(c, p);
+		return;
+	}
+	if (p->control_op == WS_PONG || c->state == CONN_CLOSING)
+		return;
+	if (says_too_much(c) || (c->out && c->out->n - c->out->at > OWN_BYTES_MAX)) {
+		conn_end(c, CLOSE_TOO_MANY, "too many pings");
+		return;
+	}
+	n = ws_head(frame, WS_PONG, p->control_n);
+	memcpy(frame + n, p->control, p->control_n);
+	conn_write(c, frame, n + p->control_n);
+}
+
+/* A client that breaks the protocol is told so; what else it sends is not looked at. */
+static void
+on_fault(struct conn *c, const struct ws_parser *p)
+{
+	conn_end(c, p->code, p->why);
+	c->after_write = true;
+	deliver_mark(c);
+}
+
+static void
+on_frames(struct conn *c, const uint8_t *p, size_t n)
+{
+	enum ws_got got;
+	size_t used;
+
+	if (!c->in) {
+		c->in = must_zalloc(sizeof(*c->in));
+		ws_init(&c->in->ws, CONN_MESSAGE_MAX);
+	}
+	while (c->fd >= 0 && !c->peer_closed && !c->after_write) {
+		got = ws_feed(&c->in->ws, p, n, &used);
+		p += used;
+		n -= used;
+		if (got == WS_MESSAGE)
+			on_message(c, &c->in->ws);
+		else if (got == WS_CONTROL)
+			on_control(c, &c->in->ws);
+		else if (got == WS_FAULT)
+			on_fault(c, &c->in->ws);
+		else
+			break;
+	}
+	if (c->in && ws_between(&c->in->ws))
+		free_in(c);
+}
+
+/* ---- the socket ----------------------------------------------------------------------------- */
+
+static void
+on_bytes(struct conn *c, const uint8_t *p, size_t n)
+{
+	metrics.bytes_in += n;
+	c->heard = conn_clock();
+	if (c->state == CONN_HTTP) {
+		size_t used = handshake_feed(c, (const char *)p, n);
+
+		if (c->fd < 0 || c->state == CONN_HTTP)
+			return;
+		free_in(c);
+		p += used;
+		n -= used;
+	}
+	if (n)
+		on_frames(c, p, n);
+}
+
+static void
+on_ready(struct source *s, uint32_t events)
+{
+	static uint8_t bytes[READ_SIZE];
+	struct conn *c = (struct conn *)s;
+	ssize_t n;
+
+	if (c->fd < 0)
+		return;
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+			conn_free(c);
+			return;
+		}
+		if (n > 0)
+			on_bytes(c, bytes, (size_t)n);
+	}
+	if (c->fd >= 0 && events & EPOLLOUT)
+		deliver_now(c);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+void
+conn_each(void (*fn)(struct conn *c, void *ctx), void *ctx)
+{
+	struct conn *c, *next;
+
+	for (int i = 0; i < WHEEL; i++) {
+		for (c = conns.wheel[i]; c; c = next) {
+			next = c->wheel_next;
+			if (c->state != CONN_HTTP && c->state != CONN_CLOSING)
+				fn(c, ctx);
+		}
+	}
+}
+
+static void
+end_one(struct conn *c)
+{
+	if (c->state == CONN_HTTP)
+		conn_free(c);
+	else
+		conn_end(c, CLOSE_GOING_AWAY, "the relay is stopping");
+}
+
+/* End up to most of those in a slot (which moves them to another); answers how many. */
+static int64_t
+end_some(int slot, int64_t most)
+{
+	struct conn *c, *next;
+	int64_t told = 0;
+
+	for (c = conns.wheel[slot]; c && told < most; c = next) {
+		next = c->wheel_next;
+		if (c->state == CONN_CLOSING)
+			continue;
+		end_one(c);
+		told++;
+	}
+	return told;
+}
+
+/* A slice of the connections every 10 ms; when all are gone, or 2 s after the last was told, it is
+ * over. */
+static void
+on_drain(struct timer *t)
+{
+	static int64_t patience = -1;
+	int64_t told = 0;
+
+	for (int slot = 0; slot < WHEEL && told < conns.drain_step; slot++)
+		told += end_some(slot, conns.drain_step - told);
+	if (!told && patience < 0)
+		patience = loop_now() + 2000;
+	if (!conns.count || (patience >= 0 && loop_now() >= patience))
+		conns.drained();
+	else
+		loop_timer(t, 10);
+}
+
+void
+conn_drain(int64_t ms, void (*done)(void))
+{
+	conns.drained = done;
+	conns.drain_step = (int64_t)conns.count / (ms / 10 + 1) + 1;
+	conns.drain.fire = on_drain;
+	loop_timer(&conns.drain, 0);
+}
+
+void
+conn_start(void)
+{
+	conns.turned = conn_clock();
+	conns.tick.fire = on_tick;
+	loop_timer(&conns.tick, 1000);
+}

@@ -1,0 +1,109 @@
+/*
+ * conn: one client, from accept() to the end of its socket.
+ *
+ * An idle connection is this struct and nothing else: what it reads or has still to write is
+ *allocated when there is something, and freed when it is gone.  What it shall receive stands in the
+ *log (evlog.h); .next is its place there.
+ *
+ * Ownership: conn.c makes and frees connections.  A function that may end one says so; conn_end()
+ *does not free, it says goodbye, and the loop frees later.
+ *
+ *	conn_say(c, text, n);                    // a text frame
+ *	conn_end(c, CLOSE_FORBIDDEN, "session revoked");
+ */
+#ifndef WSRELAY_CONN_H
+#define WSRELAY_CONN_H
+
+#include "cursor.h"
+#include "dialect.h"
+#include "frame.h"
+#include "loop.h"
+#include "uid.h"
+#include "ws_frame.h"
+
+struct account;
+struct sign_in;
+
+enum { CONN_MESSAGE_MAX = 65536 };
+
+/* Close codes of ours, in ranges that tell a client what to do (docs/relay.md). */
+enum close_code {
+	CLOSE_BAD_REQUEST = 4400, /* the client is wrong: stop */
+	CLOSE_TOKEN = 4401,       /* get another token, then reconnect */
+	CLOSE_FORBIDDEN = 4403,   /* revoked: stop */
+	CLOSE_IDLE = 4408,        /* reconnect */
+	CLOSE_LOST_PLACE = 4410,  /* reconnect and sync over REST */
+	CLOSE_TOO_MANY = 4429,    /* reconnect later */
+	CLOSE_GOING_AWAY = 4503,  /* reconnect */
+};
+
+enum conn_state {
+	CONN_HTTP,    /* the request's head is being read */
+	CONN_OPEN,    /* upgraded, nobody yet */
+	CONN_SIGNING, /* credentials are being looked at */
+	CONN_REPLAY,  /* signed in; its backlog is being read from the stream */
+	CONN_LIVE,
+	CONN_CLOSING, /* the close frame is written or on its way */
+};
+
+struct conn_in { /* while something is half read */
+	struct ws_parser ws;
+	char *head; /* of the request */
+	size_t head_n, head_cap;
+};
+
+struct conn_out { /* while something is to be written besides the log */
+	uint8_t *bytes;
+	uint32_t n, at, cap;
+	struct frame *rest; /* of which .rest_at bytes are written */
+	uint32_t rest_at;
+	struct frame **replay; /* frames from the stream that precede the log */
+	uint32_t replay_n, replay_at, replay_cap;
+	size_t replay_bytes;
+	struct cursor_set
+	    *received; /* by a client that resumed, until the log's own cursors contain it */
+};
+
+struct conn {
+	struct source source;
+	int fd;
+	uint8_t state, dialect;
+	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
+	    shut : 1, in_pass : 1, any_dialect : 1;
+	uint16_t code; /* it was closed with */
+	uint16_t slot; /* of the wheel */
+	uint16_t said; /* messages in the present 10 s */
+	struct conn *wheel_next, *wheel_prev;
+	struct conn *next_of_account, *prev_of_account;
+	struct conn *next_dirty;
+	struct account *account;
+	struct uid session, device;
+	uint64_t next; /* place among the account's entries */
+	uint32_t since, heard, pinged, ends,
+	    said_since; /* seconds of conn_clock(); ends: 0 is never */
+	struct conn_in *in;
+	struct conn_out *out;
+	struct sign_in *sign_in;
+};
+
+void conn_start(void);
+/* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide. */
+void conn_new(int fd, int dialect);
+uint32_t conn_clock(void); /* seconds, steady */
+size_t conn_count(void);
+size_t conn_count_live(void);
+
+void conn_say(struct conn *c, const char *text, size_t n);
+void conn_write(struct conn *c, const void *p, size_t n); /* bytes that no frame is put around */
+struct conn_out *conn_out(struct conn *c);
+void conn_end(struct conn *c, unsigned code, const char *reason);
+void conn_free(struct conn *c); /* at once; its memory stays until the end of the turn */
+/* Signed in: give it to its account and call it live from that place on. */
+void conn_join(struct conn *c, struct account *a);
+
+/* Every connection that is upgraded: fn may end it, not free it. */
+void conn_each(void (*fn)(struct conn *c, void *ctx), void *ctx);
+/* End all over ms milliseconds, then call done(). */
+void conn_drain(int64_t ms, void (*done)(void));
+
+#endif

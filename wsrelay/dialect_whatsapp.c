@@ -1,0 +1,264 @@
+/*
+ * The native dialect, spoken on /api/v1/ws and /ws of the whatsapp surface: JSON objects {"type",
+ * "data"}. The whole protocol is in docs/relay.md.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include "conn.h"
+#include "sign_in.h"
+
+enum { SECRET_MAX = 4096 };
+
+static const char *const paths[] = {"/api/v1/ws", "/ws", NULL};
+
+/* ---- what we say ---------------------------------------------------------------------------- */
+
+#define ADD(f, text) frame_add(f, text, sizeof(text) - 1)
+
+/* Type, id and cursor hold nothing that JSON would want escaped (rt_event.c, cursor.c). */
+static struct frame *
+event(const struct rt_event *ev, const char *cursor, size_t n)
+{
+	struct frame *f = frame_new(64 + ev->type_n + UID_TEXT + n + ev->payload_n);
+	char id[UID_TEXT + 1];
+
+	uid_text(ev->id, id);
+	ADD(f, "{\"type\":\"");
+	frame_add(f, ev->type, ev->type_n);
+	ADD(f, "\",\"id\":\"");
+	frame_add(f, id, UID_TEXT);
+	ADD(f, "\",\"cursor\":\"");
+	frame_add(f, cursor, n);
+	ADD(f, "\",\"data\":");
+	frame_add(f, ev->payload, ev->payload_n);
+	ADD(f, "}");
+	frame_finish(f);
+	return f;
+}
+
+static void say(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+say(struct conn *c, const char *fmt, ...)
+{
+	char text[CURSOR_TEXT + 512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < sizeof(text))
+		conn_say(c, text, (size_t)n);
+}
+
+static void
+ready(struct conn *c, const struct ready *r)
+{
+	char account[UID_TEXT + 1], session[UID_TEXT + 1];
+
+	uid_text(r->account, account);
+	uid_text(r->session, session);
+	say(c,
+	    "{\"type\":\"ready\",\"data\":{\"cursor\":\"%s\",\"sessionId\":\"%s\",\"accountId\":\"%"
+	    "s\","
+	    "\"recovered\":%s,\"heartbeatSeconds\":%ld,\"expiresInSeconds\":%ld}}",
+	    r->cursor, session, account, r->recovered ? "true" : "false", r->heartbeat_seconds,
+	    r->expires_in);
+}
+
+static void
+renewed(struct conn *c, long expires_in)
+{
+	say(c, "{\"type\":\"renewed\",\"data\":{\"expiresInSeconds\":%ld}}", expires_in);
+}
+
+static void
+degraded(struct conn *c, const char *reason)
+{
+	say(c, "{\"type\":\"degraded\",\"data\":{\"reason\":\"%s\"}}", reason);
+}
+
+static void
+restored(struct conn *c)
+{
+	say(c, "{\"type\":\"restored\"}");
+}
+
+static void
+resync(struct conn *c, const char *cursor)
+{
+	say(c, "{\"type\":\"resync\",\"data\":{\"cursor\":\"%s\"}}", cursor);
+}
+
+static void
+error(struct conn *c, const char *code, const char *detail)
+{
+	say(c, "{\"type\":\"error\",\"data\":{\"code\":\"%s\",\"detail\":\"%s\"}}", code, detail);
+}
+
+/* ---- credentials ---------------------------------------------------------------------------- */
+
+struct credentials {
+	char token[SECRET_MAX], ticket[SECRET_MAX], nonce[SECRET_MAX], resume[CURSOR_TEXT];
+};
+
+static bool
+copy(char *out, size_t size, struct slice s)
+{
+	if (s.n >= size || memchr(s.p, '\0', s.n))
+		return false;
+	memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+	return true;
+}
+
+/* "token.SECRET" among the subprotocols that are offered. */
+static bool
+read_item(struct slice item, struct credentials *out)
+{
+	const struct {
+		const char *prefix;
+		char *place;
+		size_t size;
+	} known[] = {{"token.", out->token, SECRET_MAX}, {"ticket.", out->ticket, SECRET_MAX},
+	    {"nonce.", out->nonce, SECRET_MAX}, {"resume.", out->resume, CURSOR_TEXT}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		size_t n = strlen(known[i].prefix);
+
+		if (item.n > n && !memcmp(item.p, known[i].prefix, n))
+			return copy(
+			    known[i].place, known[i].size, (struct slice){item.p + n, item.n - n});
+	}
+	return true;
+}
+
+static bool
+read_request(const struct http_request *r, struct credentials *out)
+{
+	struct slice bearer = http_bearer(r->authorization), rest, item;
+
+	memset(out, 0, sizeof(*out));
+	if (bearer.n && !copy(out->token, SECRET_MAX, bearer))
+		return false;
+	for (int i = 0; i < r->protocols; i++)
+		for (rest = r->protocol[i]; http_list_next(&rest, &item);)
+			if (!read_item(item, out))
+				return false;
+	/* The query is written to logs on the way: only what serves once, and what is no secret,
+	 * comes in it. */
+	if (!*out->ticket && http_query_get(r->query, "ticket", out->ticket, SECRET_MAX) > 0)
+		http_query_get(r->query, "nonce", out->nonce, SECRET_MAX);
+	if (!*out->resume)
+		http_query_get(r->query, "resume", out->resume, CURSOR_TEXT);
+	return true;
+}
+
+static void
+sign_in(struct conn *c, const struct credentials *with)
+{
+	const char *resume = *with->resume ? with->resume : NULL;
+
+	if (*with->token)
+		sign_in_token(c, with->token, resume);
+	else if (*with->ticket)
+		sign_in_ticket(c, with->ticket, with->nonce, resume);
+}
+
+static void
+opened(struct conn *c, const struct http_request *r)
+{
+	static struct credentials with; /* too large for the stack of a deep call */
+
+	if (read_request(r, &with))
+		sign_in(c, &with);
+	else
+		conn_end(c, CLOSE_BAD_REQUEST, "credentials are too long");
+	explicit_bzero(&with, sizeof(with));
+}
+
+/* ---- what clients say ----------------------------------------------------------------------- */
+
+static bool
+read_text(const json_t *o, const char *name, char *out, size_t size)
+{
+	const json_t *value = json_object_get(o, name);
+
+	out[0] = '\0';
+	if (!value || json_is_null(value))
+		return true;
+	return json_is_string(value) &&
+	       copy(out, size, (struct slice){json_string_value(value), json_string_length(value)});
+}
+
+/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume". */
+static void
+on_auth(struct conn *c, const json_t *o)
+{
+	static struct credentials with;
+
+	if (c->sign_in || c->state == CONN_REPLAY) {
+		error(c, "busy", "the sign-in before this one is under way");
+		return;
+	}
+	if (!read_text(o, "token", with.token, SECRET_MAX) ||
+	    !read_text(o, "ticket", with.ticket, SECRET_MAX) ||
+	    !read_text(o, "nonce", with.nonce, SECRET_MAX) ||
+	    !read_text(
+		o, json_object_get(o, "resume") ? "resume" : "cursor", with.resume, CURSOR_TEXT))
+		conn_end(c, CLOSE_BAD_REQUEST, "auth: not texts, or too long");
+	else if (!*with.token && !*with.ticket)
+		conn_end(c, CLOSE_BAD_REQUEST, "auth: token or ticket is missing");
+	else
+		sign_in(c, &with);
+	explicit_bzero(&with, sizeof(with));
+}
+
+static void
+on_signed_in(struct conn *c, const char *type)
+{
+	if (!strcmp(type, "ping"))
+		say(c, "{\"type\":\"pong\"}");
+	else if (!strcmp(type, "ack"))
+		error(c, "use_rest", "acknowledge over REST");
+	else
+		error(c, "unknown_type", "no such message type");
+}
+
+static void
+message(struct conn *c, const char *text, size_t n)
+{
+	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	const char *type = json_string_value(json_object_get(o, "type"));
+
+	if (!type) {
+		if (c->state < CONN_REPLAY)
+			conn_end(c, CLOSE_BAD_REQUEST, "a JSON object with a type is expected");
+		else
+			error(c, "bad_message", "a JSON object with a type is expected");
+	} else if (!strcmp(type, "auth")) {
+		on_auth(c, o);
+	} else if (c->state < CONN_REPLAY) {
+		conn_end(c, CLOSE_BAD_REQUEST, "auth comes first");
+	} else {
+		on_signed_in(c, type);
+	}
+	json_decref(o);
+}
+
+static const struct dialect whatsapp = {
+    .surface = "whatsapp",
+    .paths = paths,
+    .protocol = "rookery.v1",
+    .event = event,
+    .ready = ready,
+    .renewed = renewed,
+    .degraded = degraded,
+    .restored = restored,
+    .resync = resync,
+    .opened = opened,
+    .message = message,
+};
+DIALECT(whatsapp)

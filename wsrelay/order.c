@@ -1,0 +1,435 @@
+/* order: see order.h. */
+#include "order.h"
+
+#include <stdlib.h>
+#include "map.h"
+#include "recent.h"
+
+enum {
+	LANES = 65536,    /* conversations whose last sequence is remembered */
+	RECENT = 1 << 18, /* event ids remembered */
+};
+
+/* A conversation.  Messages in its queue are sorted by sequence, all above .last; everything else
+ * stands where it arrived.  Entries that were put before earlier ones are marked, so the first
+ * unmarked one has the lowest position: what was put in always stands before something that came
+ * earlier. */
+struct lane {
+	struct uid id;
+	int64_t last; /* sequence that left; -1 while unknown */
+	int64_t top;  /* greatest sequence ever put into the queue */
+	struct item *head, *tail;
+	struct lane *newer, *older; /* by use */
+	int held;                   /* place in order.held, or -1 */
+};
+
+struct item {
+	struct item *next;
+	struct rt_event *ev;
+	bool put_in, counted;
+};
+
+struct order {
+	const struct order_ops *ops;
+	void *ctx;
+	int64_t gap_ms;
+	struct rt_event *wait_head, *wait_tail; /* fed, not yet admitted */
+	size_t backlog;
+	struct rt_pos at; /* last admitted */
+	uint64_t seen_ms; /* stream time: the newest entry fed */
+	struct recent seen;
+	struct map lanes;
+	struct lane *newest, *oldest;
+	struct lane *held[CURSOR_HOLDS];
+	int n_held;
+	struct rt_event *loose[CURSOR_HOLDS]; /* late messages whose members are not known */
+	int n_loose;
+	struct order_counts counts;
+};
+
+struct order *
+order_new(const struct order_ops *ops, void *ctx, int64_t gap_ms)
+{
+	struct order *o = must_zalloc(sizeof(*o));
+
+	o->ops = ops;
+	o->ctx = ctx;
+	o->gap_ms = gap_ms;
+	o->seen.limit = RECENT;
+	return o;
+}
+
+static void
+free_lane(struct lane *lane)
+{
+	while (lane->head) {
+		struct item *item = lane->head;
+
+		lane->head = item->next;
+		rt_event_free(item->ev);
+		free(item);
+	}
+	free(lane);
+}
+
+void
+order_free(struct order *o)
+{
+	struct lane *lane;
+
+	if (!o)
+		return;
+	while ((lane = o->oldest)) {
+		o->oldest = lane->newer;
+		free_lane(lane);
+	}
+	while (o->wait_head) {
+		struct rt_event *ev = o->wait_head;
+
+		o->wait_head = ev->next;
+		rt_event_free(ev);
+	}
+	for (int i = 0; i < o->n_loose; i++)
+		rt_event_free(o->loose[i]);
+	map_free(&o->lanes);
+	recent_free(&o->seen);
+	free(o);
+}
+
+void
+order_set_gap(struct order *o, int64_t gap_ms)
+{
+	o->gap_ms = gap_ms;
+}
+
+void
+order_start_at(struct order *o, struct rt_pos pos)
+{
+	if (pos_compare(pos, o->at) > 0)
+		o->at = pos;
+}
+
+size_t
+order_backlog(const struct order *o)
+{
+	return o->backlog;
+}
+
+const struct order_counts *
+order_counts(const struct order *o)
+{
+	return &o->counts;
+}
+
+/* ---- lanes ---------------------------------------------------------------------------------- */
+
+static void
+unlink_lane(struct order *o, struct lane *lane)
+{
+	*(lane->newer ? &lane->newer->older : &o->newest) = lane->older;
+	*(lane->older ? &lane->older->newer : &o->oldest) = lane->newer;
+}
+
+static void
+link_newest(struct order *o, struct lane *lane)
+{
+	lane->newer = NULL;
+	lane->older = o->newest;
+	*(o->newest ? &o->newest->newer : &o->oldest) = lane;
+	o->newest = lane;
+}
+
+static void
+forget_oldest(struct order *o)
+{
+	struct lane *lane = o->oldest;
+
+	while (lane && lane->held >= 0)
+		lane = lane->newer;
+	if (!lane)
+		return;
+	unlink_lane(o, lane);
+	map_remove(&o->lanes, lane->id);
+	free_lane(lane);
+}
+
+static struct lane *
+lane_of(struct order *o, const struct rt_event *ev, bool make)
+{
+	struct lane *lane = map_get(&o->lanes, ev->conversation);
+
+	if (lane) {
+		unlink_lane(o, lane);
+		link_newest(o, lane);
+	} else if (make) {
+		if (o->lanes.used >= LANES)
+			forget_oldest(o);
+		lane = must_zalloc(sizeof(*lane));
+		lane->id = ev->conversation;
+		lane->last = -1;
+		lane->held = -1;
+		map_put(&o->lanes, lane);
+		link_newest(o, lane);
+	}
+	return lane;
+}
+
+static bool
+room_to_hold(const struct order *o)
+{
+	return o->n_held + o->n_loose < CURSOR_HOLDS;
+}
+
+static void
+release(struct order *o, struct lane *lane)
+{
+	o->n_held--;
+	o->held[lane->held] = o->held[o->n_held];
+	o->held[lane->held]->held = lane->held;
+	lane->held = -1;
+}
+
+/* Messages go before the first one with a greater sequence, everything else to the end. */
+static void
+enqueue(struct order *o, struct lane *lane, struct rt_event *ev)
+{
+	struct item *item = must_zalloc(sizeof(*item)), **at = &lane->head;
+
+	item->ev = ev;
+	if (lane->held < 0) {
+		lane->held = o->n_held;
+		o->held[o->n_held++] = lane;
+	}
+	if (!ev->seq || ev->seq >= lane->top) {
+		if (ev->seq)
+			lane->top = ev->seq;
+		*(lane->tail ? &lane->tail->next : &lane->head) = item;
+		lane->tail = item;
+		return;
+	}
+	while (*at && (*at)->ev->seq <= ev->seq)
+		at = &(*at)->next;
+	if (!*at) {
+		lane->tail->next = item;
+		lane->tail = item;
+		return;
+	}
+	item->put_in = true;
+	item->next = *at;
+	*at = item;
+}
+
+/* ---- leaving -------------------------------------------------------------------------------- */
+
+static void
+emit(struct order *o, struct rt_event *ev)
+{
+	o->backlog--;
+	o->ops->emit(o->ctx, ev);
+}
+
+/* Has the gap before this message been waited for, in real time or in that of the stream? */
+static bool
+gap_over(const struct order *o, const struct rt_event *ev, int64_t now_ms)
+{
+	return now_ms - ev->arrived_ms >= o->gap_ms ||
+	       (o->seen_ms > ev->pos.ms && o->seen_ms - ev->pos.ms > (uint64_t)o->gap_ms);
+}
+
+static bool
+early(const struct lane *lane, const struct rt_event *ev)
+{
+	return ev->seq && lane->last >= 0 && ev->seq > lane->last + 1;
+}
+
+static bool
+head_may_leave(struct order *o, struct lane *lane, int64_t now_ms)
+{
+	struct item *item = lane->head;
+
+	if (!o->ops->known(o->ctx, item->ev))
+		return false;
+	if (!early(lane, item->ev))
+		return true;
+	if (!item->counted) {
+		item->counted = true;
+		o->counts.gaps_waited++;
+	}
+	if (!gap_over(o, item->ev, now_ms))
+		return false;
+	o->counts.gaps_given_up++;
+	return true;
+}
+
+static void
+drain(struct order *o, struct lane *lane, int64_t now_ms)
+{
+	while (lane->head && head_may_leave(o, lane, now_ms)) {
+		struct item *item = lane->head;
+
+		lane->head = item->next;
+		if (!lane->head) {
+			lane->tail = NULL;
+			release(o, lane);
+		}
+		if (item->ev->seq > lane->last)
+			lane->last = item->ev->seq;
+		emit(o, item->ev);
+		free(item);
+	}
+}
+
+static void
+drain_loose(struct order *o)
+{
+	for (int i = 0; i < o->n_loose;) {
+		struct rt_event *ev = o->loose[i];
+
+		if (!o->ops->known(o->ctx, ev)) {
+			i++;
+			continue;
+		}
+		o->loose[i] = o->loose[--o->n_loose];
+		emit(o, ev);
+	}
+}
+
+/* ---- coming in ------------------------------------------------------------------------------ */
+
+/* A message at or below what has left already: nothing waits for it. */
+static bool
+admit_late(struct order *o, struct rt_event *ev)
+{
+	bool known = o->ops->known(o->ctx, ev);
+
+	if (!known && !room_to_hold(o))
+		return false;
+	o->at = ev->pos;
+	o->counts.late++;
+	if (known)
+		emit(o, ev);
+	else
+		o->loose[o->n_loose++] = ev;
+	return true;
+}
+
+static bool
+admit_to_lane(struct order *o, struct lane *lane, struct rt_event *ev, int64_t now_ms)
+{
+	if (!lane->head && !room_to_hold(o) && (early(lane, ev) || !o->ops->known(o->ctx, ev)))
+		return false;
+	o->at = ev->pos;
+	if (!lane->head && !early(lane, ev) && o->ops->known(o->ctx, ev)) {
+		if (ev->seq)
+			lane->last = ev->seq;
+		emit(o, ev);
+		return true;
+	}
+	enqueue(o, lane, ev);
+	drain(o, lane, now_ms);
+	return true;
+}
+
+/* false when it would have to be held and nothing more can be. */
+static bool
+admit(struct order *o, struct rt_event *ev, int64_t now_ms)
+{
+	struct lane *lane;
+
+	if (recent_has(&o->seen, ev->id)) {
+		o->at = ev->pos;
+		o->backlog--;
+		o->counts.duplicates++;
+		rt_event_free(ev);
+		return true;
+	}
+	lane = ev->has_conversation ? lane_of(o, ev, ev->seq || !o->ops->known(o->ctx, ev)) : NULL;
+	if (!lane) {
+		o->at = ev->pos;
+		emit(o, ev);
+		return true;
+	}
+	if (ev->seq && lane->last < 0)
+		lane->last = ev->seq - 1;
+	if (ev->seq && ev->seq <= lane->last ? !admit_late(o, ev)
+					     : !admit_to_lane(o, lane, ev, now_ms))
+		return false;
+	return true;
+}
+
+void
+order_feed(struct order *o, struct rt_event *ev)
+{
+	ev->next = NULL;
+	*(o->wait_tail ? &o->wait_tail->next : &o->wait_head) = ev;
+	o->wait_tail = ev;
+	o->backlog++;
+	if (ev->pos.ms > o->seen_ms)
+		o->seen_ms = ev->pos.ms;
+	o->ops->known(o->ctx, ev); /* look-ups of a batch go out together */
+}
+
+void
+order_pump(struct order *o, int64_t now_ms)
+{
+	struct rt_event *ev;
+
+	for (;;) {
+		for (int i = o->n_held - 1; i >= 0; i--)
+			drain(o, o->held[i], now_ms);
+		drain_loose(o);
+		while ((ev = o->wait_head)) {
+			struct rt_event *next = ev->next;
+			struct uid id = ev->id;
+
+			if (!admit(o, ev, now_ms))
+				break;
+			recent_add(&o->seen, id);
+			o->wait_head = next;
+			if (!next)
+				o->wait_tail = NULL;
+		}
+		if (!o->wait_head || !room_to_hold(o))
+			return;
+	}
+}
+
+int64_t
+order_due(struct order *o)
+{
+	int64_t due = INT64_MAX;
+
+	for (int i = 0; i < o->n_held; i++) {
+		const struct lane *lane = o->held[i];
+		struct rt_event *ev = lane->head->ev;
+		int64_t end = ev->arrived_ms + o->gap_ms;
+
+		if (end < due && early(lane, ev) && o->ops->known(o->ctx, ev))
+			due = end;
+	}
+	return due;
+}
+
+/* ---- the cursor ----------------------------------------------------------------------------- */
+
+static struct rt_pos
+lowest(const struct lane *lane)
+{
+	const struct item *item = lane->head;
+
+	while (item->put_in)
+		item = item->next;
+	return item->ev->pos;
+}
+
+void
+order_cursor(const struct order *o, struct cursor *out)
+{
+	out->at = o->at;
+	out->holds = 0;
+	for (int i = 0; i < o->n_held; i++)
+		out->hold[out->holds++] = (struct cursor_hold){o->held[i]->id.lo,
+		    lowest(o->held[i]), o->held[i]->last > 0 ? o->held[i]->last : 0};
+	for (int i = 0; i < o->n_loose; i++)
+		out->hold[out->holds++] = (struct cursor_hold){0, o->loose[i]->pos, 0};
+}

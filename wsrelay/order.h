@@ -1,0 +1,64 @@
+/*
+ * order: brings stream entries into the order in which they are delivered.  Pure: events in, events
+ *out.
+ *
+ * - An event whose id was here before is dropped (the sweeper adds again what it thinks is
+ *missing).
+ * - Messages of a conversation leave in the order of their sequence.  One that comes too early is
+ *held until its predecessors have come, or until the gap has been waited for long enough, in stream
+ *time or in real time.
+ * - An event whose members are still being looked up is held.
+ * - Whatever follows a held event in its conversation waits behind it; other conversations go past.
+ *
+ * At most CURSOR_HOLDS conversations are held at a time, so that a cursor can name them all; then
+ *the rest of the stream waits too.  order_cursor() tells at any moment exactly what has left.
+ *
+ * Ownership: order_feed() takes the event, ops->emit() gives it away.  emit() must not call back
+ *into the same order.
+ *
+ *	o = order_new(&ops, ctx, gap_ms);
+ *	order_feed(o, ev);                        // as read from the stream
+ *	order_pump(o, now_ms);                    // emits what can leave
+ *	wake_at(order_due(o));                    // pump again then, or when members came
+ */
+#ifndef WSRELAY_ORDER_H
+#define WSRELAY_ORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cursor.h"
+#include "rt_event.h"
+
+struct order;
+
+struct order_ops {
+	/* Are the recipients known?  Asks for them when not. */
+	bool (*known)(void *ctx, struct rt_event *ev);
+	void (*emit)(void *ctx, struct rt_event *ev);
+};
+
+struct order_counts {
+	uint64_t duplicates;  /* dropped */
+	uint64_t gaps_waited; /* messages held for a predecessor */
+	uint64_t gaps_given_up;
+	uint64_t late; /* messages that came after their gap was given up */
+};
+
+struct order *order_new(const struct order_ops *ops, void *ctx, int64_t gap_ms);
+void order_free(struct order *o);
+void order_set_gap(struct order *o, int64_t gap_ms);
+void order_feed(struct order *o, struct rt_event *ev);
+/* now_ms is of the clock that events' arrived_ms were taken from. */
+void order_pump(struct order *o, int64_t now_ms);
+/* When a gap will have been waited for; INT64_MAX when there is none. */
+int64_t order_due(struct order *o);
+/* What has left, as a cursor. */
+void order_cursor(const struct order *o, struct cursor *out);
+/* Pass over everything up to pos: it has left long ago. */
+void order_start_at(struct order *o, struct rt_pos pos);
+/* Events that were fed and have not left, the waiting and the held. */
+size_t order_backlog(const struct order *o);
+const struct order_counts *order_counts(const struct order *o);
+
+#endif

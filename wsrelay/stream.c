@@ -1,0 +1,524 @@
+/* stream: see stream.h.  Reading the tail is here; stream_load.c fetches the past. */
+#include "stream.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "account.h"
+#include "conf.h"
+#include "conn.h"
+#include "deliver.h"
+#include "evlog.h"
+#include "health.h"
+#include "log.h"
+#include "members.h"
+#include "metrics.h"
+#include "replay.h"
+#include "sign_in.h"
+#include "stream_load.h"
+#include "stream_reply.h"
+
+enum {
+	BLOCK_MS = 5000,
+	BACKLOG_PAUSE = 8192,
+	WATCH_MS = 1000,
+};
+
+static struct {
+	struct rds reader, commands;
+	struct order *order;
+	struct epoch epoch;
+	char epoch_value[80], probed[80]; /* of key rt:epoch */
+	struct rt_pos last;               /* newest entry fed */
+	struct rt_pos live_from; /* when this one has gone through, the load is in the log */
+	uintptr_t generation;    /* of loads: what was asked before one is not wanted after it */
+	bool probing;
+	bool loaded;   /* .order and .last are those of this stream */
+	bool may_read; /* and reading may go on from .last */
+	bool reading;  /* a read is under way */
+	bool live, was_live;
+	bool resync;                          /* connections wait for a load to end */
+	struct rt_event *chunk, **chunk_tail; /* read, but not yet known to be without a hole */
+	struct rt_pos chunk_last;
+	struct timer gap, watch;
+} stream;
+
+/* ---- what others ask ------------------------------------------------------------------------ */
+
+bool
+stream_connected(void)
+{
+	return stream.reader.up && stream.commands.up;
+}
+
+const char *
+stream_reason(void)
+{
+	return stream.commands.up ? stream.reader.why : stream.commands.why;
+}
+
+bool
+stream_live(void)
+{
+	return stream.live;
+}
+
+const struct epoch *
+stream_epoch(void)
+{
+	return &stream.epoch;
+}
+
+struct rds *
+stream_commands(void)
+{
+	return &stream.commands;
+}
+
+void
+stream_cursor(struct cursor *out)
+{
+	order_cursor(stream.order, out);
+}
+
+const struct order_counts *
+stream_counts(void)
+{
+	return order_counts(stream.order);
+}
+
+size_t
+stream_backlog(void)
+{
+	return order_backlog(stream.order);
+}
+
+double
+stream_lag(void)
+{
+	struct cursor c;
+	double lag;
+
+	if (!stream_backlog())
+		return metrics.lag_last;
+	stream_cursor(&c);
+	lag = (double)(loop_wall() - (int64_t)cursor_low(&c).ms) / 1000;
+	return lag > 0 && c.at.ms ? lag : 0;
+}
+
+/* ---- into the log --------------------------------------------------------------------------- */
+
+bool
+stream_known(void *ctx, struct rt_event *ev)
+{
+	(void)ctx;
+	if (ev->version < 0)
+		return true;
+	if (!ev->members)
+		ev->members = members_get(ev->conversation, ev->version);
+	return ev->members->known;
+}
+
+static void
+on_emit(void *ctx, struct rt_event *ev)
+{
+	struct cursor c;
+
+	(void)ctx;
+	order_cursor(stream.order, &c);
+	if (ev->revokes)
+		sign_in_revoked(ev->session);
+	if (stream.live)
+		metrics_lag((double)(loop_wall() - (int64_t)ev->pos.ms) / 1000);
+	evlog_append(ev, &c);
+}
+
+static const struct order_ops live_ops = {stream_known, on_emit};
+
+static void
+tell_resync(struct conn *c, void *cursor)
+{
+	if (c->state != CONN_LIVE)
+		return;
+	c->next = c->account->end;
+	if (c->out) {
+		free(c->out->received);
+		c->out->received = NULL;
+	}
+	dialect_at(c->dialect)->resync(c, cursor);
+}
+
+/* The load has gone into the log: whoever waited for it can go on. */
+static void
+become_live(void)
+{
+	char text[CURSOR_TEXT];
+	struct cursor c;
+
+	stream.live = stream.was_live = true;
+	stream_cursor(&c);
+	log_info("stream is live");
+	if (stream.resync) {
+		stream.resync = false;
+		metrics.resyncs++;
+		cursor_format(NULL, &c, &stream.epoch, text);
+		conn_each(tell_resync, text);
+		replay_refuse_all();
+	}
+	replay_resume();
+	health_changed();
+}
+
+static void read_more(void);
+
+static void
+pump(void)
+{
+	struct cursor c;
+	int64_t due;
+
+	order_pump(stream.order, loop_now());
+	due = order_due(stream.order);
+	if (due != INT64_MAX)
+		loop_timer(&stream.gap, due - loop_now());
+	if (!stream.live && stream.loaded) {
+		stream_cursor(&c);
+		if (pos_compare(c.at, stream.live_from) >= 0)
+			become_live();
+	}
+	read_more();
+}
+
+static void
+on_gap(struct timer *t)
+{
+	(void)t;
+	pump();
+}
+
+void
+stream_members_came(void)
+{
+	pump();
+	replay_members_came();
+}
+
+/* ---- the tail ------------------------------------------------------------------------------- */
+
+static int
+chunk_size(void)
+{
+	int64_t n = conf_int("events.stream_keep") / 4;
+
+	return n < STREAM_CHUNK ? (int)n : STREAM_CHUNK;
+}
+
+static void
+drop_chunk(void)
+{
+	while (stream.chunk) {
+		struct rt_event *ev = stream.chunk;
+
+		stream.chunk = ev->next;
+		rt_event_free(ev);
+	}
+	stream.chunk_tail = &stream.chunk;
+}
+
+static void
+feed_chunk(void)
+{
+	stream.last = stream.chunk_last;
+	while (stream.chunk) {
+		struct rt_event *ev = stream.chunk;
+
+		stream.chunk = ev->next;
+		order_feed(stream.order, ev);
+	}
+	stream.chunk_tail = &stream.chunk;
+	pump();
+}
+
+static void
+take_chunk(const redisReply *entries)
+{
+	drop_chunk();
+	stream.chunk_last = stream.last;
+	metrics.events_in += entries->elements;
+	for (size_t i = 0; i < entries->elements; i++) {
+		struct rt_event *ev = stream_read_entry(entries->element[i], &stream.chunk_last);
+
+		if (!ev)
+			continue;
+		ev->next = NULL;
+		*stream.chunk_tail = ev;
+		stream.chunk_tail = &ev->next;
+	}
+}
+
+static void begin(const char *why);
+
+/* A full chunk may mean that we were asleep.  If the stream has been cut past our place, something
+ * is lost, and not even the first event of the chunk may go out. */
+static void
+on_first_entry(void *ctx, const redisReply *reply)
+{
+	struct rt_pos first = {0, 0};
+
+	stream.reading = false;
+	if (!reply || !stream.may_read || (uintptr_t)ctx != stream.generation) {
+		drop_chunk();
+		read_more();
+		return;
+	}
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements)
+		stream_read_pos(reply->element[0]->element[0], &first);
+	if (pos_compare(first, stream.last) > 0 && stream.last.ms) {
+		drop_chunk();
+		begin("the stream was cut while it was not read");
+		return;
+	}
+	feed_chunk();
+}
+
+static void
+on_read(void *ctx, const redisReply *reply)
+{
+	const redisReply *entries;
+
+	stream.reading = false;
+	if (!reply || !stream.may_read || (uintptr_t)ctx != stream.generation) {
+		read_more();
+		return;
+	}
+	if (reply->type != REDIS_REPLY_ARRAY || !reply->elements) {
+		if (reply->type == REDIS_REPLY_ERROR)
+			rds_reset(&stream.reader, reply->str);
+		read_more();
+		return;
+	}
+	entries = reply->element[0]->element[1];
+	take_chunk(entries);
+	if (entries->elements < (size_t)chunk_size())
+		feed_chunk();
+	else
+		stream.reading =
+		    rds_command(&stream.reader, on_first_entry, ctx, "XRANGE rt - + COUNT 1");
+}
+
+static void
+read_more(void)
+{
+	char from[48];
+
+	if (!stream.may_read || stream.reading || stream_backlog() > BACKLOG_PAUSE)
+		return;
+	snprintf(from, sizeof(from), "%" PRIu64 "-%" PRIu64, stream.last.ms, stream.last.n);
+	stream.reading = rds_command(&stream.reader, on_read, (void *)stream.generation,
+	    "XREAD COUNT %d BLOCK %d STREAMS rt %s", chunk_size(), BLOCK_MS, from);
+}
+
+/* ---- where to begin ------------------------------------------------------------------------- */
+
+static void
+detach(struct conn *c, void *unused)
+{
+	(void)unused;
+	if (c->state == CONN_LIVE)
+		c->next = UINT64_MAX; /* nothing is due until the load has ended */
+}
+
+static void
+on_loaded(struct stream_past *past)
+{
+	struct rt_event *ev;
+
+	deliver_flush();
+	conn_each(detach, NULL);
+	evlog_reset(past->floor);
+	order_free(stream.order);
+	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
+	stream.last = past->last;
+	stream.live_from = past->last_event;
+	stream.loaded = stream.may_read = true;
+	if (!past->events)
+		order_start_at(stream.order, past->last);
+	while ((ev = past->events)) {
+		past->events = ev->next;
+		order_feed(stream.order, ev);
+	}
+	pump();
+}
+
+static void
+begin(const char *why)
+{
+	if (stream.was_live) {
+		log_warn("clients must synchronise", "why", why);
+		stream.resync = true;
+	}
+	stream.generation++;
+	stream.loaded = stream.may_read = stream.live = false;
+	stream_load(&stream.commands, (size_t)conf_int("relay.log_bytes") / 4 * 3, on_loaded);
+}
+
+static void probe(void);
+
+static void
+on_renewed(void *ctx, const redisReply *reply)
+{
+	(void)ctx;
+	if (reply)
+		probe();
+}
+
+static void
+random_text(char out[33])
+{
+	unsigned char bytes[16];
+
+	randombytes_buf(bytes, sizeof(bytes));
+	sodium_bin2hex(out, 33, bytes, sizeof(bytes));
+}
+
+/* Redis came back without the entries that it had: what lies in it now is another stream. */
+static void
+renew_epoch(void)
+{
+	char fresh[33];
+
+	random_text(fresh);
+	rds_command(&stream.commands, on_renewed, NULL, "EVAL %s 1 rt:epoch %s %s",
+	    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end",
+	    stream.epoch_value, fresh);
+}
+
+static void
+decide(const struct stream_info *info)
+{
+	bool same = !strcmp(stream.epoch_value, stream.probed);
+
+	if (!same) {
+		strcpy(stream.epoch_value, stream.probed);
+		epoch_derive(stream.epoch_value, strlen(stream.epoch_value), &stream.epoch);
+	}
+	if (!same || !stream.loaded) {
+		begin("another stream");
+	} else if (pos_compare(info->last, stream.last) < 0) {
+		renew_epoch();
+	} else if (info->trimmed && pos_compare(info->first, stream.last) > 0) {
+		begin("the stream was cut while it was not read");
+	} else {
+		stream.may_read = true;
+		read_more();
+		replay_resume();
+	}
+}
+
+static void
+keep_epoch(void *ctx, const redisReply *reply)
+{
+	bool text = reply && reply->type == REDIS_REPLY_STRING;
+
+	(void)ctx;
+	snprintf(stream.probed, sizeof(stream.probed), "%s", text ? reply->str : "");
+}
+
+static void
+on_info(void *ctx, const redisReply *reply)
+{
+	struct stream_info info;
+
+	(void)ctx;
+	stream.probing = false;
+	if (!reply || !stream_connected())
+		return;
+	if (!*stream.probed || !stream_read_info(reply, &info)) {
+		rds_reset(&stream.commands, "it is not ready"); /* it says LOADING, for instance */
+		return;
+	}
+	decide(&info);
+	health_changed();
+}
+
+static void
+ignore(void *ctx, const redisReply *reply)
+{
+	(void)ctx;
+	(void)reply;
+}
+
+static void
+probe(void)
+{
+	char fresh[33];
+
+	if (stream.probing || !stream_connected())
+		return;
+	random_text(fresh);
+	rds_command(&stream.commands, ignore, NULL, "SET rt:epoch %s NX", fresh);
+	rds_command(&stream.commands, keep_epoch, NULL, "GET rt:epoch");
+	stream.probing = rds_command(&stream.commands, on_info, NULL, "XINFO STREAM rt");
+}
+
+static void
+on_watched(void *ctx, const redisReply *reply)
+{
+	(void)ctx;
+	if (reply && stream.loaded &&
+	    (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, stream.epoch_value)))
+		probe();
+}
+
+/* Once a second: is it still there, and still the same stream? */
+static void
+on_watch(struct timer *t)
+{
+	loop_timer(t, WATCH_MS);
+	if (stream_connected())
+		rds_command(&stream.commands, on_watched, NULL, "GET rt:epoch");
+}
+
+/* A connection came or went. */
+static void
+on_change(struct rds *r)
+{
+	if (r == &stream.reader && !r->up)
+		stream.reading = false;
+	if (stream_connected())
+		probe();
+	else
+		stream.may_read = false;
+	health_changed();
+}
+
+void
+stream_reload_settings(void)
+{
+	order_set_gap(stream.order, conf_int("relay.gap_ms"));
+}
+
+void
+stream_start(void)
+{
+	stream.chunk_tail = &stream.chunk;
+	stream.gap.fire = on_gap;
+	stream.watch.fire = on_watch;
+	stream.reader =
+	    (struct rds){.name = "reader", .changed = on_change, .patience_ms = BLOCK_MS};
+	stream.commands = (struct rds){.name = "commands", .changed = on_change};
+	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
+	rds_start(&stream.reader);
+	rds_start(&stream.commands);
+	loop_timer(&stream.watch, WATCH_MS);
+}
+
+void
+stream_stop(void)
+{
+	loop_timer_stop(&stream.watch);
+	rds_stop(&stream.reader);
+	rds_stop(&stream.commands);
+}
