@@ -263,7 +263,7 @@ check_string(struct check *c, const struct schema *s, json_t *v, const struct pl
 	if (normal != text)
 		json_string_set(v, normal);
 	if (s->pattern && !pattern_holds(s, text))
-		return wrong(c, at, "must match %s", s->pattern);
+		return wrong(c, at, "has the wrong form");
 	return true;
 }
 

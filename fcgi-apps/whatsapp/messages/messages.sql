@@ -72,13 +72,14 @@ SELECT id AS "reactionId", message_id AS "messageId", emoji, account_id AS "user
 FROM reaction_add(:me::uuid, :messageId::uuid, :emoji, :encryptedPayload, :clientMessageId, :device::uuid);
 
 -- name: reaction_list :list
+-- The check stands in OFFSET because that is evaluated once even when there is no reaction.
 SELECT x.id AS "reactionId", x.message_id AS "messageId", x.emoji, x.account_id AS "userId",
 	x.encrypted_payload AS "encryptedPayload", x.created_at AS "createdAt"
-FROM (SELECT m.id FROM message_visible(:me::uuid, :messageId::uuid) m
-	UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM message_visible(:me::uuid, :messageId::uuid))
-		AND fail(404, 'There is no such message')) seen
-JOIN reaction x ON x.message_id = seen.id
-ORDER BY x.created_at, x.id;
+FROM reaction x
+WHERE x.message_id = :messageId::uuid
+ORDER BY x.created_at, x.id
+OFFSET CASE WHEN EXISTS (SELECT FROM message_visible(:me::uuid, :messageId::uuid)) THEN 0
+	ELSE fail(404, 'There is no such message')::integer END;
 
 -- name: reaction_remove :one
 SELECT id AS "reactionId", message_id AS "messageId", deleted_at AS "deletedAt", _event
@@ -88,9 +89,10 @@ FROM reaction_remove(:me::uuid, :messageId::uuid, :reactionId::uuid, :device::uu
 SELECT message_id AS id, jsonb_build_object('ttlSeconds', ttl_seconds, 'expiresAt', rfc3339(expires_at)) AS "selfDestruct",
 	updated_at AS "updatedAt", _event
 FROM message_self_destruct(:me::uuid, :messageId::uuid, :ttlSeconds::integer,
-	CASE WHEN :expiresAt::timestamptz <= now() AND fail(400, 'must lie in the future', 'expiresAt') THEN NULL
+	CASE WHEN :expiresAt::timestamptz <= now()
+		THEN fail(400, 'must lie in the future', 'expiresAt')::text::timestamptz
 	WHEN :ttlSeconds::integer IS NULL AND :expiresAt::timestamptz IS NULL
-		AND fail(400, 'or expiresAt is required', 'ttlSeconds') THEN NULL
+		THEN fail(400, 'or expiresAt is required', 'ttlSeconds')::text::timestamptz
 	ELSE :expiresAt::timestamptz END, :device::uuid);
 
 -- name: conversation_read :one
