@@ -2,9 +2,9 @@
  * account: who is connected, and for each account its place in the log of events.
  *
  * An account record exists while something speaks of it: a connection, a list of members in the
- *cache, an entry of the log.  Each of these holds a reference.  The record keeps the numbers of the
- *log's entries that are for the account, so an event reaches its receivers, and a returning client
- *its backlog, without a search.
+ * cache, an entry of the log.  Each of these holds a reference.  The record keeps the numbers of
+ * the log's entries that are for the account, so an event reaches its receivers, and a returning
+ * client its backlog, without a search.
  *
  *	a = account_get(id);                  // made when there is none
  *	a->conns ...

@@ -2,11 +2,11 @@
  * conn: one client, from accept() to the end of its socket.
  *
  * An idle connection is this struct and nothing else: what it reads or has still to write is
- *allocated when there is something, and freed when it is gone.  What it shall receive stands in the
- *log (evlog.h); .next is its place there.
+ * allocated when there is something, and freed when it is gone.  What it shall receive stands in
+ * the log (evlog.h); .next is its place there.
  *
  * Ownership: conn.c makes and frees connections.  A function that may end one says so; conn_end()
- *does not free, it says goodbye, and the loop frees later.
+ * does not free, it says goodbye, and the loop frees later.
  *
  *	conn_say(c, text, n);                    // a text frame
  *	conn_end(c, CLOSE_FORBIDDEN, "session revoked");
@@ -24,7 +24,10 @@
 struct account;
 struct sign_in;
 
-enum { CONN_MESSAGE_MAX = 65536 };
+enum {
+	CONN_MESSAGE_MAX = 65536, /* bytes of a message of a client */
+	CONN_OWN_MAX = 1 << 18,   /* bytes waiting beside the log */
+};
 
 /* Close codes of ours, in ranges that tell a client what to do (docs/relay.md). */
 enum close_code {
@@ -97,6 +100,7 @@ void conn_say(struct conn *c, const char *text, size_t n);
 void conn_write(struct conn *c, const void *p, size_t n); /* bytes that no frame is put around */
 struct conn_out *conn_out(struct conn *c);
 void conn_end(struct conn *c, unsigned code, const char *reason);
+void conn_free_in(struct conn *c);
 void conn_free(struct conn *c); /* at once; its memory stays until the end of the turn */
 /* Signed in: give it to its account and call it live from that place on. */
 void conn_join(struct conn *c, struct account *a);

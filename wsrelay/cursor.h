@@ -2,18 +2,18 @@
  * cursor: what a client has received, as a set of stream positions.
  *
  * Delivery order may differ from stream order: an event waits while a predecessor of its
- *conversation is missing or its members are being looked up, and others overtake it.  A cursor
- *therefore says "everything up to AT, except what was held back": at most CURSOR_HOLDS holds, each
- *"of the conversation with this tag everything from FROM on whose sequence is above LAST" (tag 0:
- *the one entry at FROM).  It is a statement about the stream alone, so it stays true for another
- *relay, for one that was restarted, and for one that holds back other events.
+ * conversation is missing or its members are being looked up, and others overtake it.  A cursor
+ * therefore says "everything up to AT, except what was held back": at most CURSOR_HOLDS holds, each
+ * "of the conversation with this tag everything from FROM on whose sequence is above LAST" (tag 0:
+ * the one entry at FROM).  It is a statement about the stream alone, so it stays true for another
+ * relay, for one that was restarted, and for one that holds back other events.
  *
  * A client between two orders (docs/relay.md, "Resume") has several of them at once: it has
- *received the union.
+ * received the union.
  *
  * As text: EPOCH.MS-SEQ[.HOLDS][~MS-SEQ[.HOLDS]]…  EPOCH is 12 hex digits; HOLDS is encrypted,
- *since it speaks of other people's conversations.  All characters fit a subprotocol token and a
- *query.
+ * since it speaks of other people's conversations.  All characters fit a subprotocol token and a
+ * query.
  *
  *	struct cursor_set set;
  *

@@ -2,8 +2,8 @@
  * deliver: puts what is due onto sockets: one writev for all frames that wait for one client.
  *
  * A connection with something due is marked and served at the end of the turn.  One whose socket is
- *full is left alone until the kernel says that there is room; then it goes on from its place in the
- *log.  If the log drops that place first, the client is told to sync over REST.
+ * full is left alone until the kernel says that there is room; then it goes on from its place in
+ * the log.  If the log drops that place first, the client is told to sync over REST.
  *
  *	deliver_wake(account);                   // the log has something for it
  *	deliver_mark(c);                         // this connection has something to write

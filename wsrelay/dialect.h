@@ -2,7 +2,7 @@
  * dialect: how one surface speaks on its sockets.
  *
  * A dialect renders the canonical event and the relay's own notices, and reads what clients say. It
- *announces itself with DIALECT() and touches no other file: its socket is RUN/ws/SURFACE.sock.
+ * announces itself with DIALECT() and touches no other file: its socket is RUN/ws/SURFACE.sock.
  *
  *	static const struct dialect whatsapp = {.surface = "whatsapp", ...};
  *	DIALECT(whatsapp)

@@ -6,7 +6,7 @@
  *	f = frame_new(most);                     // room for that many bytes of payload
  *	frame_add(f, "{\"type\":", 8);
  *	frame_finish(f);                         // from now on frame_bytes() is what goes on the
- *wire
+ * wire
  */
 #ifndef WSRELAY_FRAME_H
 #define WSRELAY_FRAME_H

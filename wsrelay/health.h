@@ -1,6 +1,6 @@
 /*
  * health: is everything there that the relay needs, who is told when it is not, and what /readyz
- *says.
+ * says.
  *
  *	health_changed();                        // Redis or PostgreSQL came or went
  */

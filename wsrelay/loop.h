@@ -2,8 +2,8 @@
  * loop: the one epoll of the process, timers of milliseconds, and a clock read once a turn.
  *
  * Ownership: sources and timers are embedded in their owners' structs.  A source that is freed
- *while a turn is under way would leave events behind it: give its memory to loop_free_later()
- *instead of free().
+ * while a turn is under way would leave events behind it: give its memory to loop_free_later()
+ * instead of free().
  *
  *	static void on_ready(struct source *s, uint32_t events);
  *

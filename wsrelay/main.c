@@ -2,12 +2,12 @@
  * rk-wsrelay: carries events from the Redis stream to WebSockets.
  *
  * One process, one thread, one epoll; nothing in it may block.  That is why it speaks with libpq
- *(pg.c) and hiredis (rds.c) itself, asynchronously: shared/db and shared/cache belong to requests
- *and wait for their answers.
+ * (pg.c) and hiredis (rds.c) itself, asynchronously: shared/db and shared/cache belong to requests
+ * and wait for their answers.
  *
  *	stream.c      the tail of the stream         order.c      sequence, gaps, duplicates
  *	members.c     who receives an event          evlog.c      the last events, indexed by
- *account conn.c        a client                       deliver.c    what is due, onto its socket
+ * account conn.c        a client                       deliver.c    what is due, onto its socket
  *	sign_in.c     who it is                      replay.c     where it goes on
  *	dialect_*.c   how a surface speaks           health.c     what is missing, and who is told
  *

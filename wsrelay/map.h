@@ -2,8 +2,8 @@
  * map: objects by UUID.  An object that goes in begins with its struct uid.
  *
  * Ownership: the map owns its table only; objects belong to the caller and must stay where they are
- *while they are in the map.  Open addressing with linear probing; eight bytes a slot, at most three
- *quarters full.
+ * while they are in the map.  Open addressing with linear probing; eight bytes a slot, at most
+ * three quarters full.
  *
  *	struct map accounts = {0};
  *

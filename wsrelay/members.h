@@ -2,8 +2,8 @@
  * members: who belonged to a conversation at a version of its membership.
  *
  * What was true at a version stays true, so an answer never grows old: the cache drops only what
- *was not used for longest.  Look-ups of a turn go to PostgreSQL as one statement; a failed one is
- *asked again until it succeeds.
+ * was not used for longest.  Look-ups of a turn go to PostgreSQL as one statement; a failed one is
+ * asked again until it succeeds.
  *
  * Ownership: members_get() answers a reference, known or not yet; members_put() gives it back.
  *

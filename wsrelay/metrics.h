@@ -2,7 +2,7 @@
  * metrics: what the relay counts, and its text for Prometheus (exposition format 0.0.4).
  *
  * Plain words: there is one thread.  Gauges that others know (connections, accounts, log) are asked
- *for when the text is made.
+ * for when the text is made.
  *
  *	metrics.events_in++;
  *	metrics_closed(4408);

@@ -1,20 +1,20 @@
 /*
  * order: brings stream entries into the order in which they are delivered.  Pure: events in, events
- *out.
+ * out.
  *
  * - An event whose id was here before is dropped (the sweeper adds again what it thinks is
- *missing).
+ * missing).
  * - Messages of a conversation leave in the order of their sequence.  One that comes too early is
- *held until its predecessors have come, or until the gap has been waited for long enough, in stream
- *time or in real time.
+ * held until its predecessors have come, or until the gap has been waited for long enough, in
+ * stream time or in real time.
  * - An event whose members are still being looked up is held.
  * - Whatever follows a held event in its conversation waits behind it; other conversations go past.
  *
  * At most CURSOR_HOLDS conversations are held at a time, so that a cursor can name them all; then
- *the rest of the stream waits too.  order_cursor() tells at any moment exactly what has left.
+ * the rest of the stream waits too.  order_cursor() tells at any moment exactly what has left.
  *
  * Ownership: order_feed() takes the event, ops->emit() gives it away.  emit() must not call back
- *into the same order.
+ * into the same order.
  *
  *	o = order_new(&ops, ctx, gap_ms);
  *	order_feed(o, ev);                        // as read from the stream

@@ -2,7 +2,7 @@
  * pg: PostgreSQL from inside the loop: one connection, one statement at a time, never blocking.
  *
  * The callers batch (members, sign_in), so one connection is enough.  shared/db is for requests and
- *waits for its answers; the relay may not wait, and therefore speaks with libpq itself.
+ * waits for its answers; the relay may not wait, and therefore speaks with libpq itself.
  *
  * Connects again for ever.  pg_watch() callbacks run whenever the database came or went.
  *

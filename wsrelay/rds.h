@@ -1,6 +1,6 @@
 /*
  * rds: a connection to Redis from inside the loop (hiredis, asynchronous), connected again for
- *ever.
+ * ever.
  *
  * shared/cache is for requests and waits for its answers; the relay may not wait.
  *
@@ -8,7 +8,7 @@
  *
  *	rds_start(&r);
  *	rds_command(&r, on_reply, ctx, "GET %s", key);   // the reply is NULL when the connection
- *went
+ * went
  */
 #ifndef WSRELAY_RDS_H
 #define WSRELAY_RDS_H

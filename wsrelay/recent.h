@@ -2,7 +2,7 @@
  * recent: a set that remembers the last ids put into it, and forgets the oldest when it is full.
  *
  * Ownership: two tables inside the struct, freed by recent_free().  They grow to their limit as ids
- *come: 24 bytes an id.
+ * come: 24 bytes an id.
  *
  *	struct recent seen = {.limit = 1 << 18};
  *

@@ -2,9 +2,9 @@
  * replay: where a connection that has just signed in begins, and the verdict about its cursor.
  *
  * No cursor: it begins now.  A cursor whose place the log holds: it walks the log from there.  One
- *whose place only the stream holds: a pass over the stream, shared by all who wait at the time,
- *collects what is theirs, and then they go on with the log.  "Recovered" is said only when
- *everything is at hand; otherwise the client begins now and knows that it must synchronise.
+ * whose place only the stream holds: a pass over the stream, shared by all who wait at the time,
+ * collects what is theirs, and then they go on with the log.  "Recovered" is said only when
+ * everything is at hand; otherwise the client begins now and knows that it must synchronise.
  *
  *	replay_begin(c, resume, n);              // says ready, at once or later
  */

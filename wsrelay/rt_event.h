@@ -2,7 +2,7 @@
  * rt_event: an entry of the Redis stream "rt" as the relay keeps it (fields: shared/event.h).
  *
  * Ownership: one block of memory that whoever holds the event frees with rt_event_free(); its
- *members, once known, are a reference that goes with it.
+ * members, once known, are a reference that goes with it.
  *
  *	ev = rt_event_new(pos, fields, n_fields);
  *	if (!ev)

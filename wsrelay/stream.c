@@ -2,7 +2,6 @@
 #include "stream.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "replay.h"
 #include "sign_in.h"
 #include "stream_load.h"
+#include "stream_probe.h"
 #include "stream_reply.h"
 
 enum {
@@ -30,10 +30,10 @@ static struct {
 	struct rds reader, commands;
 	struct order *order;
 	struct epoch epoch;
-	char epoch_value[80], probed[80]; /* of key rt:epoch */
-	struct rt_pos last;               /* newest entry fed */
-	struct rt_pos live_from; /* when this one has gone through, the load is in the log */
-	uintptr_t generation;    /* of loads: what was asked before one is not wanted after it */
+	char epoch_value[EPOCH_VALUE]; /* of key rt:epoch */
+	struct rt_pos last;            /* newest entry fed */
+	struct rt_pos live_from;       /* when this one has gone through, the load is in the log */
+	uintptr_t generation; /* of loads: what was asked before one is not wanted after it */
 	bool probing;
 	bool loaded;   /* .order and .last are those of this stream */
 	bool may_read; /* and reading may go on from .last */
@@ -367,47 +367,19 @@ begin(const char *why)
 static void probe(void);
 
 static void
-on_renewed(void *ctx, const redisReply *reply)
+decide(const char *epoch, const struct stream_info *info)
 {
-	(void)ctx;
-	if (reply)
-		probe();
-}
-
-static void
-random_text(char out[33])
-{
-	unsigned char bytes[16];
-
-	randombytes_buf(bytes, sizeof(bytes));
-	sodium_bin2hex(out, 33, bytes, sizeof(bytes));
-}
-
-/* Redis came back without the entries that it had: what lies in it now is another stream. */
-static void
-renew_epoch(void)
-{
-	char fresh[33];
-
-	random_text(fresh);
-	rds_command(&stream.commands, on_renewed, NULL, "EVAL %s 1 rt:epoch %s %s",
-	    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end",
-	    stream.epoch_value, fresh);
-}
-
-static void
-decide(const struct stream_info *info)
-{
-	bool same = !strcmp(stream.epoch_value, stream.probed);
+	bool same = !strcmp(stream.epoch_value, epoch);
 
 	if (!same) {
-		strcpy(stream.epoch_value, stream.probed);
+		snprintf(stream.epoch_value, sizeof(stream.epoch_value), "%s", epoch);
 		epoch_derive(stream.epoch_value, strlen(stream.epoch_value), &stream.epoch);
 	}
 	if (!same || !stream.loaded) {
 		begin("another stream");
 	} else if (pos_compare(info->last, stream.last) < 0) {
-		renew_epoch();
+		/* Redis came back without what it had: it is another stream now. */
+		stream_renew(&stream.commands, stream.epoch_value, probe);
 	} else if (info->trimmed && pos_compare(info->first, stream.last) > 0) {
 		begin("the stream was cut while it was not read");
 	} else {
@@ -418,49 +390,24 @@ decide(const struct stream_info *info)
 }
 
 static void
-keep_epoch(void *ctx, const redisReply *reply)
+on_probed(const char *epoch, const struct stream_info *info)
 {
-	bool text = reply && reply->type == REDIS_REPLY_STRING;
-
-	(void)ctx;
-	snprintf(stream.probed, sizeof(stream.probed), "%s", text ? reply->str : "");
-}
-
-static void
-on_info(void *ctx, const redisReply *reply)
-{
-	struct stream_info info;
-
-	(void)ctx;
 	stream.probing = false;
-	if (!reply || !stream_connected())
+	if (!stream_connected())
 		return;
-	if (!*stream.probed || !stream_read_info(reply, &info)) {
-		rds_reset(&stream.commands, "it is not ready"); /* it says LOADING, for instance */
+	if (!epoch) {
+		rds_reset(&stream.commands, "it is not ready"); /* LOADING, for instance */
 		return;
 	}
-	decide(&info);
+	decide(epoch, info);
 	health_changed();
-}
-
-static void
-ignore(void *ctx, const redisReply *reply)
-{
-	(void)ctx;
-	(void)reply;
 }
 
 static void
 probe(void)
 {
-	char fresh[33];
-
-	if (stream.probing || !stream_connected())
-		return;
-	random_text(fresh);
-	rds_command(&stream.commands, ignore, NULL, "SET rt:epoch %s NX", fresh);
-	rds_command(&stream.commands, keep_epoch, NULL, "GET rt:epoch");
-	stream.probing = rds_command(&stream.commands, on_info, NULL, "XINFO STREAM rt");
+	if (!stream.probing && stream_connected())
+		stream.probing = stream_probe(&stream.commands, on_probed);
 }
 
 static void

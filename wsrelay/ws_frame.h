@@ -1,11 +1,11 @@
 /*
  * ws_frame: WebSocket frames, server side (RFC 6455, sections 5 to 7).  Pure: bytes in, messages
- *out.
+ * out.
  *
  * The parser takes bytes in whatever pieces they arrive and stops at each message or control frame.
- *Text is checked while it arrives, so a message that cannot become UTF-8 fails at the first bad
- *byte. Ownership: the parser owns its message buffer; what p->message points at is valid until the
- *next ws_feed().
+ * Text is checked while it arrives, so a message that cannot become UTF-8 fails at the first bad
+ * byte. Ownership: the parser owns its message buffer; what p->message points at is valid until the
+ * next ws_feed().
  *
  *	while ((got = ws_feed(p, bytes, n, &used)) != WS_MORE) {
  *		bytes += used, n -= used;

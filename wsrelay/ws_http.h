@@ -1,11 +1,11 @@
 /*
  * ws_http: the head of an HTTP/1.1 request, and what makes it a WebSocket handshake (RFC 6455,
- *section 4.2). Pure: text in, slices out.
+ * section 4.2). Pure: text in, slices out.
  *
  * Ownership: slices point into the caller's buffer.
  *
  *	n = ws_http_parse(buffer, have, &r);       // 0: more is needed; negative: answer that
- *status if (n > 0 && (status = ws_http_upgrade(&r)) == 101) ws_http_accept(r.key, accept);
+ * status if (n > 0 && (status = ws_http_upgrade(&r)) == 101) ws_http_accept(r.key, accept);
  */
 #ifndef WSRELAY_WS_HTTP_H
 #define WSRELAY_WS_HTTP_H
