@@ -1,14 +1,6 @@
--- Groundwork: the list of applied migrations, identifiers, errors and the outbox of events.
+-- Groundwork: identifiers, errors and the outbox of events.
 --
 -- Every file of this folder runs once, in its own transaction; docs/schema.md tells how.
-
-CREATE TABLE IF NOT EXISTS schema_migration (
-	version integer PRIMARY KEY,
-	name text NOT NULL,
-	applied_at timestamptz NOT NULL DEFAULT now(),
-	checksum text NOT NULL
-);
-COMMENT ON TABLE schema_migration IS 'The files of sql/ that this database has run; checksum is the SHA-256 of the file in hex.';
 
 -- ---- identifiers -------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ CREATE TABLE conversation_profile (
 CREATE UNIQUE INDEX group_title_taken ON conversation_profile (owner_id, title_key) WHERE title_key IS NOT NULL;
 
 -- One row a stay.  An account is a member at version v when joined_version <= v < left_version, and may see
--- the messages with joined_seq < seq <= left_seq.  delivered_seq and read_seq are all that delivery and reading write.
+-- the messages with joined_seq < seq <= left_seq.  The three positions are all that delivery and reading write.
 CREATE TABLE member (
 	conversation_id uuid NOT NULL REFERENCES conversation,
 	account_id uuid NOT NULL REFERENCES account,
@@ -71,6 +71,7 @@ CREATE TABLE member (
 	left_at timestamptz,
 	delivered_seq bigint NOT NULL DEFAULT 0,
 	read_seq bigint NOT NULL DEFAULT 0,
+	shown_read_seq bigint NOT NULL DEFAULT 0,	-- as far as read receipts let others know
 	read_receipts boolean,		-- overrides the account's for this conversation
 	PRIMARY KEY (conversation_id, account_id, joined_version),
 	CONSTRAINT member_left_whole CHECK ((left_version IS NULL) = (left_seq IS NULL)
@@ -371,8 +372,10 @@ BEGIN
 	c := conversation_touch(p_group, 1);
 	UPDATE conversation_profile u SET member_count = u.member_count + cardinality(v_new), updated_at = now()
 	WHERE u.conversation_id = p_group RETURNING u.* INTO g;
-	INSERT INTO member (conversation_id, account_id, joined_version, joined_seq, delivered_seq, read_seq)
-	SELECT p_group, u, c.member_version, c.last_seq, c.last_seq, c.last_seq FROM unnest(v_new) u;
+	INSERT INTO member (conversation_id, account_id, joined_version, joined_seq, delivered_seq, read_seq,
+		shown_read_seq)
+	SELECT p_group, u, c.member_version, c.last_seq, c.last_seq, c.last_seq, c.last_seq
+	FROM unnest(v_new) u;
 	RETURN NEXT ROW(p_group, cardinality(v_new), v_new, c.member_version, now(),
 		emit('member.added', p_group, c.member_version, NULL, jsonb_build_object('groupId', p_group,
 			'memberIds', to_jsonb(v_new), 'by', p_actor, 'memberCount', g.member_count),

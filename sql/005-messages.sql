@@ -94,40 +94,34 @@ CREATE TRIGGER device_start AFTER INSERT ON device FOR EACH ROW EXECUTE FUNCTION
 
 -- ---- sending -----------------------------------------------------------------------------------
 
-CREATE TYPE message_sent AS (
-	item integer,			-- place in the arrays, from 1
-	status integer,			-- 0, or the HTTP status of this item
-	message_id uuid,		-- with 409: of the first message with that client id
-	conversation_id uuid,
-	seq bigint,
-	member_version integer,
-	created_at timestamptz,
-	conversation_kind text,
-	recipients text,		-- direct: both accounts, comma separated, as an event's "to"
-	problem text);			-- the input at fault, or not_member, closed, not_allowed
-
 -- Send n messages, one commit for all.  Each item stands alone: a bad one has its status, the others are sent.
 -- Arrays have one element an item; an array that is NULL means NULL for each.
 --	p_conversations		where to, or NULL and
 --	p_recipients		the account to send to; the direct conversation comes into being with its first message
 --	p_reply_to		a message of the same conversation
 --	p_mentions		each a uuid[] as text; all must be members
+-- One row an item, in the order they were worked on:
+--	item			its place in the arrays, from 1
+--	status			0, or the HTTP status of this item; problem then names the input at fault, or says
+--				not_member, closed (by a block) or not_allowed (only admins post)
+--	message_id, seq …	the message; with 409 the first one that had the client id
+--	recipients		direct: both accounts, comma separated, as an event's "to"
 -- Statuses: 400 yourself, or mentions; 403 not a member, closed by a block, or only admins post;
 -- 404 conversation, recipient or reply; 409 client id seen before, in whatever conversation.
 CREATE FUNCTION message_send(p_ids uuid[], p_senders uuid[], p_devices uuid[], p_conversations uuid[],
 	p_recipients uuid[], p_client_ids text[], p_kinds text[], p_bodies text[], p_metas jsonb[] DEFAULT NULL,
 	p_ttls integer[] DEFAULT NULL, p_expires timestamptz[] DEFAULT NULL, p_reply_to uuid[] DEFAULT NULL,
 	p_mentions text[] DEFAULT NULL)
-RETURNS SETOF message_sent
+RETURNS TABLE (item integer, status integer, message_id uuid, conversation_id uuid, seq bigint,
+	member_version integer, created_at timestamptz, conversation_kind text, recipients text, problem text)
 LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
 DECLARE
 	n integer := cardinality(p_ids);
-	r message_sent;
 	v_xid xid8 := pg_current_xact_id();
 	v_targets uuid[] := p_conversations;
 	v_order integer[];
 	v_statuses integer[];
-	v_status integer;
 	i integer;
 	v_closed boolean;
 	v_admins_only boolean;
@@ -136,19 +130,17 @@ DECLARE
 	v_role text;
 BEGIN
 	IF p_recipients IS NOT NULL THEN
-		IF v_targets IS NULL THEN
-			v_targets := array_fill(NULL::uuid, ARRAY[n]);
-		END IF;
+		v_targets := coalesce(v_targets, array_fill(NULL::uuid, ARRAY[n]));
 		v_statuses := array_fill(0, ARRAY[n]);
 		FOR i IN
 			SELECT k FROM generate_series(1, n) k
 			WHERE p_conversations[k] IS NULL AND p_recipients[k] IS NOT NULL
 			ORDER BY direct_lock_key(p_senders[k], p_recipients[k])
 		LOOP
-			SELECT d.conversation_id, d.status INTO v_low, v_status
+			SELECT d.conversation_id, d.status INTO v_low, status
 			FROM direct_open(p_senders[i], p_recipients[i]) d;
 			v_targets[i] := v_low;
-			v_statuses[i] := v_status;
+			v_statuses[i] := status;
 		END LOOP;
 	END IF;
 	IF n > 1 THEN
@@ -158,13 +150,16 @@ BEGIN
 	END IF;
 
 	FOREACH i IN ARRAY v_order LOOP
-		r := NULL;
-		r.item := i;
-		r.conversation_id := v_targets[i];
-		r.status := coalesce(v_statuses[i], 0);
-		IF r.status <> 0 THEN
-			r.problem := CASE WHEN r.status = 403 THEN 'closed' ELSE 'recipientId' END;
-			RETURN NEXT r;
+		item := i;
+		conversation_id := v_targets[i];
+		message_id := NULL;
+		problem := NULL;
+		recipients := NULL;
+		seq := NULL;
+		status := coalesce(v_statuses[i], 0);
+		IF status <> 0 THEN
+			problem := CASE status WHEN 403 THEN 'closed' ELSE 'recipientId' END;
+			RETURN NEXT;
 			CONTINUE;
 		END IF;
 
@@ -175,69 +170,68 @@ BEGIN
 		WHERE c.id = v_targets[i] AND c.deleted_at IS NULL
 		RETURNING c.last_seq, c.member_version, c.last_message_at, c.kind, c.closed, c.admins_only,
 			c.direct_low, c.direct_high
-		INTO r.seq, r.member_version, r.created_at, r.conversation_kind, v_closed, v_admins_only,
-			v_low, v_high;
+		INTO seq, member_version, created_at, conversation_kind, v_closed, v_admins_only, v_low, v_high;
 		IF NOT FOUND THEN
-			r.status := 404;
-			r.problem := 'conversationId';
-			RETURN NEXT r;
+			status := 404;
+			problem := 'conversationId';
+			RETURN NEXT;
 			CONTINUE;
 		END IF;
 
-		IF r.conversation_kind = 'direct' THEN
+		IF v_low IS NOT NULL THEN
+			recipients := v_low || ',' || v_high;
 			IF p_senders[i] <> v_low AND p_senders[i] <> v_high THEN
-				r.status := 403;
-				r.problem := 'not_member';
+				status := 403;
+				problem := 'not_member';
 			ELSIF v_closed THEN
-				r.status := 403;
-				r.problem := 'closed';
+				status := 403;
+				problem := 'closed';
 			END IF;
-			r.recipients := v_low || ',' || v_high;
 		ELSE
 			SELECT m.role INTO v_role FROM member m WHERE m.conversation_id = v_targets[i]
 				AND m.account_id = p_senders[i] AND m.left_version IS NULL;
-			IF NOT FOUND THEN
-				r.status := 403;
-				r.problem := 'not_member';
-			ELSIF v_role = 'member' AND (v_admins_only OR r.conversation_kind <> 'group') THEN
-				r.status := 403;
-				r.problem := 'not_allowed';
+			IF v_role IS NULL THEN
+				status := 403;
+				problem := 'not_member';
+			ELSIF v_role = 'member' AND (v_admins_only OR conversation_kind <> 'group') THEN
+				status := 403;
+				problem := 'not_allowed';
 			END IF;
 		END IF;
-		IF r.status = 0 AND p_reply_to[i] IS NOT NULL AND NOT EXISTS (SELECT FROM message m
+		IF status = 0 AND p_reply_to[i] IS NOT NULL AND NOT EXISTS (SELECT FROM message m
 			WHERE m.id = p_reply_to[i] AND m.conversation_id = v_targets[i]) THEN
-			r.status := 404;
-			r.problem := 'replyTo';
+			status := 404;
+			problem := 'replyTo';
+		ELSIF status = 0 AND p_mentions[i] IS NOT NULL AND EXISTS (
+			SELECT FROM unnest(p_mentions[i]::uuid[]) u WHERE NOT EXISTS (SELECT FROM member m
+				WHERE m.conversation_id = v_targets[i] AND m.account_id = u
+					AND m.left_version IS NULL)) THEN
+			status := 400;
+			problem := 'mentions';
 		END IF;
-		IF r.status = 0 AND p_mentions[i] IS NOT NULL AND EXISTS (SELECT FROM unnest(p_mentions[i]::uuid[]) u
-			WHERE NOT EXISTS (SELECT FROM member m WHERE m.conversation_id = v_targets[i]
-				AND m.account_id = u AND m.left_version IS NULL)) THEN
-			r.status := 400;
-			r.problem := 'mentions';
-		END IF;
-		IF r.status = 0 THEN
+		IF status = 0 THEN
 			INSERT INTO message (id, conversation_id, sender_id, sender_device_id, reply_to_id, seq,
 				changed_xid, created_at, expires_at, ttl_seconds, kind, client_id, body, meta)
-			SELECT p_ids[i], v_targets[i], p_senders[i], p_devices[i], p_reply_to[i], r.seq,
-				v_xid, r.created_at, p_expires[i], p_ttls[i], p_kinds[i], p_client_ids[i],
+			SELECT p_ids[i], v_targets[i], p_senders[i], p_devices[i], p_reply_to[i], seq,
+				v_xid, created_at, p_expires[i], p_ttls[i], p_kinds[i], p_client_ids[i],
 				p_bodies[i], p_metas[i]
 			WHERE NOT EXISTS (SELECT FROM message m
 				WHERE m.sender_id = p_senders[i] AND m.client_id = p_client_ids[i]);
 			IF FOUND THEN
-				r.message_id := p_ids[i];
-				RETURN NEXT r;
+				message_id := p_ids[i];
+				RETURN NEXT;
 				CONTINUE;
 			END IF;
-			r.status := 409;
-			r.problem := 'clientMessageId';
+			status := 409;
+			problem := 'clientMessageId';
 			SELECT m.id, m.conversation_id, m.seq, m.created_at
-			INTO r.message_id, r.conversation_id, r.seq, r.created_at
+			INTO message_id, conversation_id, seq, created_at
 			FROM message m WHERE m.sender_id = p_senders[i] AND m.client_id = p_client_ids[i]
 			ORDER BY m.created_at LIMIT 1;
 		END IF;
 		-- Nobody else can have taken a number since: the lock is ours.
 		UPDATE conversation c SET last_seq = c.last_seq - 1 WHERE c.id = v_targets[i];
-		RETURN NEXT r;
+		RETURN NEXT;
 	END LOOP;
 END $$;
 
@@ -282,8 +276,8 @@ $$;
 -- What its sender is shown: sent, delivered (all other members have it) or read (all have read it).
 CREATE FUNCTION message_status(m message) RETURNS text
 LANGUAGE sql STABLE AS $$
-	SELECT CASE WHEN min(s.read_seq) >= m.seq THEN 'read' WHEN min(s.delivered_seq) >= m.seq THEN 'delivered'
-		ELSE 'sent' END
+	SELECT CASE WHEN min(s.shown_read_seq) >= m.seq THEN 'read'
+		WHEN min(greatest(s.delivered_seq, s.shown_read_seq)) >= m.seq THEN 'delivered' ELSE 'sent' END
 	FROM member s WHERE s.conversation_id = m.conversation_id AND s.account_id <> m.sender_id
 		AND s.joined_seq < m.seq AND s.left_version IS NULL
 $$;

@@ -50,39 +50,52 @@ $$;
 
 -- ---- acknowledgement ---------------------------------------------------------------------------
 
--- Move a device's position in a conversation to just before the first message it is still owed, as if it had
--- acknowledged p_seqs too; what remains of p_seqs behind a gap is kept one by one.  Answers the new position.
+-- Lock a device's position in a conversation and answer it; the row is made when it is not there.
+CREATE FUNCTION position_lock(p_device uuid, p_conversation uuid) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_seq bigint;
+BEGIN
+	LOOP
+		SELECT acked_seq INTO v_seq FROM device_position
+		WHERE device_id = p_device AND conversation_id = p_conversation FOR UPDATE;
+		IF FOUND THEN
+			RETURN v_seq;
+		END IF;
+		INSERT INTO device_position (device_id, conversation_id, acked_seq)
+		VALUES (p_device, p_conversation, 0) ON CONFLICT DO NOTHING;
+	END LOOP;
+END $$;
+
+-- Move a locked position from p_old to just before the first message the device is still owed, p_seqs counting
+-- as acknowledged; those of p_seqs that lie behind a gap are kept one by one.  Answers the new position.
 -- Within one snapshot every message up to last_seq is there, since numbers are taken under the conversation's lock.
-CREATE FUNCTION position_advance(p_account uuid, p_device uuid, p_conversation uuid, p_seqs bigint[])
+CREATE FUNCTION position_advance(p_account uuid, p_device uuid, p_conversation uuid, p_old bigint, p_seqs bigint[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	v_old bigint;
 	v_new bigint;
 BEGIN
-	INSERT INTO device_position (device_id, conversation_id, acked_seq) VALUES (p_device, p_conversation, 0)
-	ON CONFLICT DO NOTHING;
-	SELECT acked_seq INTO v_old FROM device_position
-	WHERE device_id = p_device AND conversation_id = p_conversation FOR UPDATE;
-
-	SELECT coalesce((
-		SELECT m.seq - 1 FROM device_owed(p_account, p_device, p_conversation, v_old, c.last_seq) m
+	SELECT greatest(p_old, coalesce((
+		SELECT m.seq - 1 FROM device_owed(p_account, p_device, p_conversation, p_old, c.last_seq) m
 		WHERE m.seq <> ALL (p_seqs) AND EXISTS (SELECT FROM member s
 			WHERE s.conversation_id = p_conversation AND s.account_id = p_account
 				AND s.joined_seq < m.seq AND (s.left_seq IS NULL OR m.seq <= s.left_seq))
-		ORDER BY m.seq LIMIT 1), c.last_seq)
+		ORDER BY m.seq LIMIT 1), c.last_seq))
 	INTO v_new FROM conversation c WHERE c.id = p_conversation;
 
-	IF v_new > v_old THEN
+	IF v_new > p_old THEN
 		UPDATE device_position SET acked_seq = v_new
 		WHERE device_id = p_device AND conversation_id = p_conversation;
 		DELETE FROM device_ack
 		WHERE device_id = p_device AND conversation_id = p_conversation AND seq <= v_new;
 	END IF;
-	INSERT INTO device_ack (device_id, conversation_id, seq)
-	SELECT p_device, p_conversation, q FROM unnest(p_seqs) q WHERE q > greatest(v_new, v_old)
-	ON CONFLICT DO NOTHING;
-	RETURN greatest(v_new, v_old);
+	IF v_new < ANY (p_seqs) THEN
+		INSERT INTO device_ack (device_id, conversation_id, seq)
+		SELECT p_device, p_conversation, q FROM unnest(p_seqs) q WHERE q > v_new
+		ON CONFLICT DO NOTHING;
+	END IF;
+	RETURN v_new;
 END $$;
 
 -- A device has received messages: they leave its queue.  The first device of an account that says so makes
@@ -95,66 +108,67 @@ LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
 	c record;
+	v_mortal uuid[];
+	v_ids uuid[];
 	v_seqs bigint[];
-	v_position bigint;
-	v_delivered bigint;
 	v_first uuid[];
+	v_old bigint;
+	v_new bigint;
+	v_delivered bigint;
 	v_now timestamptz := clock_timestamp();
 BEGIN
 	acked := '{}';
 	already := '{}';
 	_event := '[]';
 	-- A message whose time to live begins is changed, and changes are made under the conversation's lock.
-	PERFORM FROM conversation l WHERE l.id IN (SELECT m.conversation_id FROM message m
-		WHERE m.id = ANY (p_ids) AND m.ttl_seconds IS NOT NULL AND m.deleted_at IS NULL)
-	ORDER BY l.id FOR NO KEY UPDATE;
+	v_mortal := ARRAY(SELECT m.conversation_id FROM message m
+		WHERE m.id = ANY (p_ids) AND m.ttl_seconds IS NOT NULL AND m.deleted_at IS NULL);
+	IF v_mortal <> '{}' THEN
+		PERFORM FROM conversation l WHERE l.id = ANY (v_mortal) ORDER BY l.id FOR NO KEY UPDATE;
+	END IF;
 	FOR c IN
-		SELECT m.conversation_id, array_agg(m.id) AS ids
-		FROM unnest(p_ids) i JOIN message_visible(p_account, i) m ON true
+		SELECT m.conversation_id AS id, array_agg(DISTINCT m.id) AS ids
+		FROM unnest(p_ids) i CROSS JOIN LATERAL message_visible(p_account, i) m
 		GROUP BY m.conversation_id ORDER BY m.conversation_id
 	LOOP
-		INSERT INTO device_position (device_id, conversation_id, acked_seq)
-		VALUES (p_device, c.conversation_id, 0) ON CONFLICT DO NOTHING;
-		SELECT p.acked_seq INTO v_position FROM device_position p
-		WHERE p.device_id = p_device AND p.conversation_id = c.conversation_id FOR UPDATE;
-		SELECT coalesce(array_agg(DISTINCT m.seq), '{}') INTO v_seqs
+		v_old := position_lock(p_device, c.id);
+		SELECT coalesce(array_agg(m.seq ORDER BY m.seq), '{}'), coalesce(array_agg(m.id ORDER BY m.seq), '{}')
+		INTO v_seqs, v_ids
 		FROM message i CROSS JOIN LATERAL device_owed(p_account, p_device, i.conversation_id,
-			greatest(i.seq - 1, v_position), i.seq) m
+			greatest(i.seq - 1, v_old), i.seq) m
 		WHERE i.id = ANY (c.ids);
-		acked := acked || ARRAY(SELECT m.id FROM message m
-			WHERE m.conversation_id = c.conversation_id AND m.seq = ANY (v_seqs) ORDER BY m.seq);
-		already := already || ARRAY(SELECT DISTINCT i FROM unnest(c.ids) i WHERE i <> ALL (acked));
-		CONTINUE WHEN cardinality(v_seqs) = 0;
+		acked := acked || v_ids;
+		already := already || ARRAY(SELECT i FROM unnest(c.ids) i WHERE i <> ALL (v_ids));
+		CONTINUE WHEN v_seqs = '{}';
 
 		-- Delivered to the account now, and not already by another of its devices.
-		SELECT max(s.delivered_seq) INTO v_delivered FROM (SELECT delivered_seq FROM member
-			WHERE conversation_id = c.conversation_id AND account_id = p_account
-			ORDER BY joined_version FOR UPDATE) s;
+		SELECT max(s.delivered_seq) INTO v_delivered FROM (SELECT m.delivered_seq FROM member m
+			WHERE m.conversation_id = c.id AND m.account_id = p_account
+			ORDER BY m.joined_version FOR UPDATE) s;
 		v_first := ARRAY(SELECT m.id FROM message m
-			WHERE m.conversation_id = c.conversation_id AND m.seq = ANY (v_seqs)
-				AND m.seq > v_delivered AND m.sender_id <> p_account
-				AND NOT EXISTS (SELECT FROM device_ack a JOIN device d ON d.id = a.device_id
-					WHERE d.account_id = p_account AND a.conversation_id = m.conversation_id
-						AND a.seq = m.seq)
-			ORDER BY m.seq);
-		v_position := position_advance(p_account, p_device, c.conversation_id, v_seqs);
-		UPDATE member s SET delivered_seq = least(v_position, coalesce(s.left_seq, v_position))
-		WHERE s.conversation_id = c.conversation_id AND s.account_id = p_account
-			AND s.joined_seq < v_position
-			AND s.delivered_seq < least(v_position, coalesce(s.left_seq, v_position));
+			WHERE m.id = ANY (v_ids) AND m.seq > v_delivered AND m.sender_id <> p_account
+				AND NOT EXISTS (SELECT FROM device d
+					JOIN device_ack a ON a.device_id = d.id AND a.conversation_id = c.id
+						AND a.seq = m.seq
+					WHERE d.account_id = p_account));
+		v_new := position_advance(p_account, p_device, c.id, v_old, v_seqs);
+		IF v_new > v_delivered THEN
+			UPDATE member s SET delivered_seq = least(v_new, coalesce(s.left_seq, v_new))
+			WHERE s.conversation_id = c.id AND s.account_id = p_account AND s.joined_seq < v_new
+				AND s.delivered_seq < least(v_new, coalesce(s.left_seq, v_new));
+		END IF;
+		CONTINUE WHEN v_first = '{}';
 
-		UPDATE message m SET changed_xid = pg_current_xact_id(),
-			expires_at = least(m.expires_at, v_now + make_interval(secs => m.ttl_seconds))
-		WHERE m.id = ANY (v_first) AND m.ttl_seconds IS NOT NULL;
-		IF FOUND THEN
-			UPDATE conversation l SET changed_xid = greatest(l.changed_xid, pg_current_xact_id())
-			WHERE l.id = c.conversation_id;
+		IF c.id = ANY (v_mortal) THEN
+			UPDATE message m SET changed_xid = pg_current_xact_id(),
+				expires_at = least(m.expires_at, v_now + make_interval(secs => m.ttl_seconds))
+			WHERE m.id = ANY (v_first) AND m.ttl_seconds IS NOT NULL;
+			PERFORM conversation_touch(c.id, 0);
 		END IF;
 		_event := _event || (
-			SELECT coalesce(jsonb_agg(emit('message.delivered', NULL, NULL, ARRAY[g.sender_id],
-				jsonb_build_object('conversationId', c.conversation_id, 'messageIds', g.ids,
-				'userId', p_account, 'deviceId', p_device, 'seq', g.seq,
-				'deliveredAt', rfc3339(v_now)))), '[]')
+			SELECT jsonb_agg(emit('message.delivered', NULL, NULL, ARRAY[g.sender_id],
+				jsonb_build_object('conversationId', c.id, 'messageIds', g.ids, 'userId', p_account,
+				'deviceId', p_device, 'seq', g.seq, 'deliveredAt', rfc3339(v_now))))
 			FROM (SELECT m.sender_id, jsonb_agg(m.id ORDER BY m.seq) AS ids, max(m.seq) AS seq
 				FROM message m WHERE m.id = ANY (v_first) GROUP BY m.sender_id) g);
 	END LOOP;
@@ -173,6 +187,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	s member;
 	v_new bigint;
+	v_shown boolean;
 	v_now timestamptz := clock_timestamp();
 	v_senders uuid[];
 BEGIN
@@ -190,11 +205,12 @@ BEGIN
 		RETURN QUERY SELECT p_conversation, s.read_seq, false, v_now, NULL::jsonb;
 		RETURN;
 	END IF;
-	UPDATE member m SET read_seq = v_new, delivered_seq = greatest(m.delivered_seq, v_new)
+	v_shown := coalesce(s.read_receipts, (SELECT a.read_receipts FROM account a WHERE a.id = p_account));
+	UPDATE member m SET read_seq = v_new, shown_read_seq = CASE WHEN v_shown THEN v_new ELSE m.shown_read_seq END
 	WHERE m.conversation_id = p_conversation AND m.account_id = p_account AND m.left_version IS NULL;
 	_event := jsonb_build_array(emit('conversation.read', NULL, NULL, ARRAY[p_account], jsonb_build_object(
 		'conversationId', p_conversation, 'seq', v_new, 'readAt', rfc3339(v_now)), NULL, p_device));
-	IF coalesce(s.read_receipts, (SELECT a.read_receipts FROM account a WHERE a.id = p_account)) THEN
+	IF v_shown THEN
 		v_senders := ARRAY(SELECT DISTINCT m.sender_id FROM message m
 			WHERE m.conversation_id = p_conversation AND m.seq > greatest(s.read_seq, s.joined_seq)
 				AND m.seq <= v_new AND m.sender_id <> p_account);

@@ -51,17 +51,19 @@ CREATE FUNCTION position_settle(p_gap bigint DEFAULT 200, p_limit integer DEFAUL
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	r record;
+	v_old bigint;
 	v_moved bigint := 0;
 BEGIN
 	FOR r IN
-		SELECT d.account_id, d.id AS device_id, w.conversation_id, w.after_seq
+		SELECT d.account_id, d.id AS device_id, w.conversation_id
 		FROM device d CROSS JOIN LATERAL device_waiting(d.account_id, d.id) w
 		WHERE d.revoked_at IS NULL AND w.upto_seq - w.after_seq > p_gap
 			AND NOT EXISTS (SELECT FROM device_owed(d.account_id, d.id, w.conversation_id,
 				w.after_seq, w.after_seq + p_gap))
 		ORDER BY w.conversation_id, d.id LIMIT p_limit
 	LOOP
-		IF position_advance(r.account_id, r.device_id, r.conversation_id, '{}') > r.after_seq THEN
+		v_old := position_lock(r.device_id, r.conversation_id);
+		IF position_advance(r.account_id, r.device_id, r.conversation_id, v_old, '{}') > v_old THEN
 			v_moved := v_moved + 1;
 		END IF;
 	END LOOP;
