@@ -1,4 +1,4 @@
-/* arena: see arena.h.  Blocks form a list; the first one survives arena_reset(). */
+/* arena: see arena.h.  Blocks form a list; the first one survives arena_reset(), and grows to what was needed. */
 #include "arena.h"
 
 #include <stdint.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 16 * 1024, ALIGNMENT = 16 };
+enum { FIRST_BLOCK = 16 * 1024, LARGEST_KEPT = 512 * 1024, ALIGNMENT = 16 };
 
 struct block {
 	struct block *next;
@@ -63,6 +63,22 @@ drop_blocks(struct block *b)
 	}
 }
 
+/* One block instead of several, so that the next request of this size asks malloc for nothing. */
+static void
+merge_blocks(struct arena *a)
+{
+	size_t size = arena_size(a);
+
+	drop_blocks(a->first->next);
+	a->first->next = NULL;
+	if (size > LARGEST_KEPT)
+		size = LARGEST_KEPT;
+	if (size > a->first->size) {
+		free(a->first);
+		a->first = block_new(size);
+	}
+}
+
 void
 arena_reset(struct arena *a)
 {
@@ -72,8 +88,8 @@ arena_reset(struct arena *a)
 		a->closers = c->next;
 		c->fn(c->arg);
 	}
-	drop_blocks(a->first->next);
-	a->first->next = NULL;
+	if (a->first->next)
+		merge_blocks(a);
 	a->first->used = 0;
 	a->last = a->first;
 }

@@ -427,10 +427,15 @@ put_element(struct buf *b, const char *item)
 		return;
 	}
 	buf_putc(b, '"');
-	for (; *item; item++) {
-		if (*item == '"' || *item == '\\')
+	while (*item) {
+		size_t plain = strcspn(item, "\"\\");
+
+		buf_put(b, item, plain);
+		item += plain;
+		if (*item) {
 			buf_putc(b, '\\');
-		buf_putc(b, *item);
+			buf_putc(b, *item++);
+		}
 	}
 	buf_putc(b, '"');
 }

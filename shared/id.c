@@ -5,6 +5,26 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Random bytes from a stock, for each call of the kernel's generator costs more than the id itself.  A
+ * forked child draws its own. */
+static void
+draw(unsigned char *out, size_t n)
+{
+	static unsigned char stock[512];
+	static size_t left;
+	static pid_t owner;
+
+	if (left < n || owner != getpid()) {
+		randombytes_buf(stock, sizeof stock);
+		left = sizeof stock;
+		owner = getpid();
+	}
+	left -= n;
+	memcpy(out, stock + left, n);
+	memset(stock + left, 0, n);
+}
 
 void
 id_new(char out[ID_SIZE])
@@ -17,7 +37,7 @@ id_new(char out[ID_SIZE])
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	randombytes_buf(b + 6, 10);
+	draw(b + 6, 10);
 	for (int i = 0; i < 6; i++)
 		b[i] = (unsigned char)(ms >> (40 - 8 * i));
 	b[6] = (b[6] & 0x0f) | 0x70; /* version 7 */

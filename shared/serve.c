@@ -295,6 +295,8 @@ serve_batch(const struct family *f, struct stats *stats, struct fcgi_conn **conn
 void
 serve_trim(void)
 {
+	arena_free(arena);
+	arena = NULL;
 	fcgi_trim();
 	malloc_trim(0);
 }
