@@ -295,6 +295,7 @@ serve_batch(const struct family *f, struct stats *stats, struct fcgi_conn **conn
 void
 serve_trim(void)
 {
+	json_use(NULL);
 	arena_free(arena);
 	arena = NULL;
 	fcgi_trim();
