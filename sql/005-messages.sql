@@ -144,7 +144,7 @@ BEGIN
 		END LOOP;
 	END IF;
 	IF n > 1 THEN
-		SELECT array_agg(k ORDER BY v_targets[k]) INTO v_order FROM generate_series(1, n) k;
+		SELECT array_agg(k ORDER BY v_targets[k], k) INTO v_order FROM generate_series(1, n) k;
 	ELSE
 		v_order := '{1}';
 	END IF;
