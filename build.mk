@@ -149,7 +149,12 @@ bin/%: $(top_srcdir)/scripts/%.in Makefile
 # A test that needs a file of a daemon names it: TEST_EXTRA_test_frame = wsrelay/frame.c
 -include $(top_srcdir)/tests/unit/extra.mk
 UNIT_C = $(patsubst $(top_srcdir)/%,%,$(wildcard $(top_srcdir)/tests/unit/test_*.c))
-UNIT_TESTS = $(patsubst tests/unit/%.c,check/%,$(UNIT_C))
+UNIT_TESTS = $(patsubst tests/unit/%.c,check/%.test,$(UNIT_C))
+$(UNIT_TESTS): %.test: %
+	@ln -sf $(notdir $<) $@
+UNIT_SCRIPTS = $(patsubst $(top_srcdir)/tests/unit/%.sh,check/%.test,$(wildcard $(top_srcdir)/tests/unit/*.sh))
+$(UNIT_SCRIPTS): check/%.test: $(top_srcdir)/tests/unit/%.sh
+	$(call say,COPY)$(MKDIR_P) $(@D) && cp $< $@ && chmod +x $@
 
 # $(1) test_NAME
 define unit_rules
@@ -157,7 +162,7 @@ check/$(1): obj/tests/unit/$(1).o $(call objects,$(TEST_EXTRA_$(1))) librookery.
 	$$(call say,LD)$$(MKDIR_P) $$(@D) && $$(LINK_C) -o $$@ $$^ $$(HOUSE_LIBS) $$(CMOCKA_LIBS)
 obj/tests/unit/$(1).o: | $(NEEDS_SQL)
 endef
-$(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
+$(foreach t,$(basename $(notdir $(UNIT_TESTS))),$(eval $(call unit_rules,$(t))))
 
 # ---- dependencies found by the compiler ---------------------------------------------------------
 
@@ -166,4 +171,5 @@ $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call unit_rules,$(t))))
 # Automake puts the line that includes this file at its end, where prerequisites named by these variables
 # have been read already as nothing: say them again.
 all-am: gen/programs $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES)
-check-am: $(UNIT_TESTS)
+check-am: $(UNIT_TESTS) $(UNIT_SCRIPTS)
+TESTS = $(UNIT_TESTS) $(UNIT_SCRIPTS)

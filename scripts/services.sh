@@ -31,7 +31,7 @@ save_environment()
 {
 	local name value
 	umask 077
-	for name in $(compgen -e ROOKERY_); do
+	for name in $(compgen -e | grep -E '^(ROOKERY_|(A|UB|L)SAN_OPTIONS$)'); do
 		case $name in
 		ROOKERY_BUILD | ROOKERY_USER | ROOKERY_TEST* | ROOKERY_FARM) continue ;;
 		esac
