@@ -144,6 +144,9 @@ gen/%: $(top_srcdir)/httpd-conf/%.in Makefile
 bin/%: $(top_srcdir)/scripts/%.in Makefile
 	$(call say,GEN)$(MKDIR_P) $(@D) && $(places) $< >$@ && chmod +x $@
 
+DIST_FOLDERS = $(patsubst $(top_srcdir)/%,%,$(wildcard $(addprefix $(top_srcdir)/,.ci .clang-format \
+	shared fcgi-apps wsrelay jobs tools sql scripts httpd-conf web tests docs)))
+
 # ---- unit tests ---------------------------------------------------------------------------------
 
 # A test that needs a file of a daemon names it: TEST_EXTRA_test_frame = wsrelay/frame.c
@@ -170,6 +173,7 @@ $(foreach t,$(basename $(notdir $(UNIT_TESTS))),$(eval $(call unit_rules,$(t))))
 
 # Automake puts the line that includes this file at its end, where prerequisites named by these variables
 # have been read already as nothing: say them again.
-all-am: gen/programs $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES)
+all-am: gen/programs $(CTL) $(DAEMONS) $(APPS) $(WEB_DATA) $(ROUTES) $(UNITS) \
+	gen/systemd/hardening.conf gen/logrotate.conf
 check-am: $(UNIT_TESTS) $(UNIT_SCRIPTS)
 TESTS = $(UNIT_TESTS) $(UNIT_SCRIPTS)
