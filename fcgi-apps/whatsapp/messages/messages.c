@@ -198,6 +198,21 @@ messages_queue(struct req *r, const struct messages_queue_in *in)
 	return total == 0 ? ERR_NOT_FOUND : page_reply_rows(r, &page, list, total);
 }
 
+/* ---- /messages/{messageId} --------------------------------------------------------------- */
+
+int
+message_edit(struct req *r, const struct message_edit_in *in)
+{
+	struct db_res *row;
+	int err;
+
+	if ((err = send_check_size(r, in->ciphertext)))
+		return err;
+	err = sql_message_edit(r, &row, in->messageId, in->ciphertext, in->nonce, in->editedAt,
+	    in->clientEditId, in->has_version ? db_int_text(r, in->version) : NULL);
+	return err ? err : resp_row(r, 200, row);
+}
+
 /* ---- /group-chats/{groupId}/messages ----------------------------------------------------- */
 
 /* Conversations that are no groups are not found here. */

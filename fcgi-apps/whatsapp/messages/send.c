@@ -82,14 +82,13 @@ check_media(struct message_item *items, int n)
 	}
 }
 
-static int
-check_size(const struct message_item *m)
+int
+send_check_size(struct req *r, const char *body)
 {
 	int64_t max = conf_int("message.max");
 
-	if (m->body && (int64_t)strlen(m->body) > max)
-		return req_fail(m->r, ERR_TOO_LARGE, "ciphertext", "may have at most %lld bytes",
-		    (long long)max);
+	if (body && (int64_t)strlen(body) > max)
+		return req_fail(r, ERR_TOO_LARGE, "ciphertext", "may have at most %lld bytes", (long long)max);
 	return 0;
 }
 
@@ -100,7 +99,7 @@ send_items(struct req **r, struct message_item *items, int n)
 	int from[MESSAGE_BATCH], count = 0;
 
 	for (int i = 0; i < n; i++)
-		items[i].err = r[i]->err ? r[i]->err : check_size(&items[i]);
+		items[i].err = r[i]->err ? r[i]->err : send_check_size(r[i], items[i].body);
 	check_media(items, n);
 	for (int i = 0; i < n; i++) {
 		if (!items[i].err) {
