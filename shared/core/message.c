@@ -103,36 +103,61 @@ message_json(struct req *r, const struct message_view *m)
 	return o;
 }
 
+struct message_view
+message_view_at(struct req *r, const struct db_res *res, int row)
+{
+	const char *meta = db_get(res, row, "meta"), *why;
+
+	return (struct message_view){
+	    .id = db_get(res, row, "id"),
+	    .conversation = db_get(res, row, "conversation_id"),
+	    .seq = db_get(res, row, "seq"),
+	    .sender = db_get(res, row, "sender_id"),
+	    .sender_device = db_get(res, row, "sender_device_id"),
+	    .kind = db_get(res, row, "kind"),
+	    .body = db_get(res, row, "body"),
+	    .client_id = db_get(res, row, "client_id"),
+	    .created_at = db_get(res, row, "created_at"),
+	    .reply_to = db_get(res, row, "reply_to_id"),
+	    .expires_at = db_get(res, row, "expires_at"),
+	    .ttl_seconds = db_get(res, row, "ttl_seconds"),
+	    .version = db_get(res, row, "version"),
+	    .edited_at = db_get(res, row, "edited_at"),
+	    .deleted_at = db_get(res, row, "deleted_at"),
+	    .reaction_count = db_get(res, row, "reaction_count"),
+	    .meta = meta ? json_read(r->arena, meta, strlen(meta), &why) : NULL,
+	};
+}
+
 json_t *
 messages_json(struct req *r, const struct db_res *res)
 {
 	json_t *list = json_array();
 
 	for (int i = 0; i < db_rows(res); i++) {
-		const char *meta = db_get(res, i, "meta"), *why;
-		struct message_view view = {
-		    .id = db_get(res, i, "id"),
-		    .conversation = db_get(res, i, "conversation_id"),
-		    .seq = db_get(res, i, "seq"),
-		    .sender = db_get(res, i, "sender_id"),
-		    .sender_device = db_get(res, i, "sender_device_id"),
-		    .kind = db_get(res, i, "kind"),
-		    .body = db_get(res, i, "body"),
-		    .client_id = db_get(res, i, "client_id"),
-		    .created_at = db_get(res, i, "created_at"),
-		    .reply_to = db_get(res, i, "reply_to_id"),
-		    .expires_at = db_get(res, i, "expires_at"),
-		    .ttl_seconds = db_get(res, i, "ttl_seconds"),
-		    .version = db_get(res, i, "version"),
-		    .edited_at = db_get(res, i, "edited_at"),
-		    .deleted_at = db_get(res, i, "deleted_at"),
-		    .reaction_count = db_get(res, i, "reaction_count"),
-		    .meta = meta ? json_read(r->arena, meta, strlen(meta), &why) : NULL,
-		};
+		struct message_view view = message_view_at(r, res, i);
 
 		json_array_append_new(list, message_json(r, &view));
 	}
 	return list;
+}
+
+void
+message_announce(
+    struct req *r, const struct message_view *m, const char *member_version, const char *to)
+{
+	struct event ev = {
+	    .id = m->id,
+	    .type = "message.new",
+	    .conversation = m->conversation,
+	    .version = member_version,
+	    .seq = m->seq,
+	    .to = to,
+	    .except = m->sender_device,
+	    .payload = json_text(r->arena, message_json(r, m), NULL),
+	};
+
+	event_queue(r, &ev);
 }
 
 static void
@@ -154,18 +179,9 @@ announce(const struct message_item *m, struct db_res *res, int row)
 	    .version = "1",
 	    .meta = m->meta,
 	};
-	struct event ev = {
-	    .id = m->id,
-	    .type = "message.new",
-	    .conversation = m->conversation,
-	    .version = db_get(res, row, "member_version"),
-	    .seq = m->seq,
-	    .to = db_get(res, row, "recipients"),
-	    .except = m->r->device,
-	    .payload = json_text(m->r->arena, message_json(m->r, &view), NULL),
-	};
 
-	event_queue(m->r, &ev);
+	message_announce(
+	    m->r, &view, db_get(res, row, "member_version"), db_get(res, row, "recipients"));
 }
 
 static int

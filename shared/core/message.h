@@ -49,7 +49,13 @@ struct message_view {
 	json_t *meta;
 };
 json_t *message_json(struct req *r, const struct message_view *m);
-/* The rows of a query over message (columns as in message.sql: id, conversation_id, seq, …) as an array of them. */
+/* Row of a query over message: all of its columns but changed_xid and deleted_by, by their names. */
+struct message_view message_view_at(struct req *r, const struct db_res *res, int row);
+/* Queue message.new, the event of a send: for the members at member_version, or the accounts "to" of a direct
+ * conversation (comma separated, else NULL).  The sender's device is not told.  The event has the message's id, so the
+ * sweeper can say the same again. */
+void message_announce(struct req *r, const struct message_view *m, const char *member_version, const char *to);
+/* The rows of a query over message (columns as above) as an array of them. */
 json_t *messages_json(struct req *r, const struct db_res *res);
 
 #endif
