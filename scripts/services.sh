@@ -19,6 +19,14 @@ services()
 	printf '%s\n' $FARM_SERVERS $(apps) $(daemons) httpd
 }
 
+is_service()
+{
+	case $'\n'$(services)$'\n' in
+	*$'\n'"$1"$'\n'*) return 0 ;;
+	esac
+	return 1
+}
+
 surfaces()
 {
 	apps | cut -d- -f1 | sort -u
@@ -144,7 +152,7 @@ drop_old_services()
 	local dir
 	for dir in "$RUN"/service/*/; do
 		dir=${dir%/}
-		services | grep -qx "${dir##*/}" && continue
+		! is_service "${dir##*/}" || continue
 		[ ! -e "$dir/supervise/ok" ] || sv -w 30 exit "$dir"
 		rm -rf "$dir"
 	done
