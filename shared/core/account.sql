@@ -13,3 +13,14 @@ VALUES (:tokenHash, :account::uuid, :purpose, :surface, :name, :fingerprint, :pu
 -- name: device_enter :one
 SELECT device_id, to_jsonb(sessions) AS sessions, _event
 FROM device_enter(:account::uuid, :newid::uuid, :name, :fingerprint, :publicKey, :max::integer);
+
+-- name: login_find :one
+SELECT id, account_id, device_name, device_fingerprint, device_public_key
+FROM login_session
+WHERE token_hash = :tokenHash AND purpose = :purpose AND used_at IS NULL AND expires_at > now();
+
+-- name: login_use :one
+-- Once only: of two answers at the same time one gets the row.
+UPDATE login_session SET used_at = now()
+WHERE id = :login::uuid AND used_at IS NULL AND expires_at > now()
+RETURNING id;

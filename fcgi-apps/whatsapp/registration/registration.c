@@ -8,6 +8,7 @@
 #include "core/account.h"
 #include "db.h"
 #include "password.h"
+#include "phone.h"
 #include "req.h"
 
 enum { DEVICE_NAME_MAX = 100 };
@@ -86,19 +87,22 @@ registration_start(struct req *r, const struct registration_start_in *in)
 	const char *id = req_newid(r), *code = password_code(r->arena, (int) conf_int("otp.digits"));
 	const char *hash = password_code_hash(r->arena, id, code);
 	struct codes_limit limit = codes_limit(r);
+	char phone[PHONE_SIZE];
 	struct db_res *res;
 	json_t *o;
 	int err;
 
+	if (!phone_normalize(in->phoneNumber, NULL, phone))
+		return req_fail(r, ERR_VALIDATION, "phoneNumber", "is no number that a telephone can have");
 	if (!hash)
 		return ERR_INTERNAL;
 	if ((err = db_begin(r)))
 		return err;
-	err = sql_registration_start(r, &res, id, in->phoneNumber, in->deviceId, in->locale,
+	err = sql_registration_start(r, &res, id, phone, in->deviceId, in->locale,
 	    in->deliveryChannel, in->purpose, hash, r->remote, setting(r, "otp.lifetime"),
 	    setting(r, "otp.resend"), limit.count, limit.window);
 	if (err || (err = cannot_send(r, res)) ||
-	    (err = code_send(r, in->phoneNumber, code, in->locale, in->deliveryChannel)) || (err = db_commit(r)))
+	    (err = code_send(r, phone, code, in->locale, in->deliveryChannel)) || (err = db_commit(r)))
 		return err;
 	o = sent();
 	json_object_set_new(o, "registrationId", json_string(id));
