@@ -1,0 +1,54 @@
+"""Settings that decide what others learn: tested by what they learn."""
+import pytest
+
+from lib.people import refused
+
+RECEIPTS = "/users/me/settings/read-receipts"
+
+
+@pytest.fixture
+def talk(alice, bob):
+    return alice.say(bob)["conversationId"]
+
+
+def test_receipts_are_told_until_switched_off(alice, bob, talk):
+    assert bob.get(RECEIPTS)["globalEnabled"] is True
+    assert bob.put(RECEIPTS, {"globalEnabled": False}, 200)["globalEnabled"] is False
+    with alice.listen() as live:
+        bob.post(f"/conversations/{talk}/read", {})
+        live.never("message.read")
+        bob.put(RECEIPTS, {"globalEnabled": True})
+        alice.say(bob)
+        bob.post(f"/conversations/{talk}/read", {})
+        assert live.wait_for("message.read")["data"]["seq"] == 2
+
+
+def test_a_conversation_may_differ(alice, bob, talk):
+    other = {"conversationId": talk, "enabled": False}
+    assert bob.put(RECEIPTS, {"conversationOverrides": [other]}, 200)["conversationOverrides"] == [other]
+    with alice.listen() as live:
+        bob.post(f"/conversations/{talk}/read", {})
+        live.never("message.read")
+    assert bob.put(RECEIPTS, {"conversationOverrides": [{**other, "enabled": None}]})["conversationOverrides"] == []
+
+
+def test_what_is_no_settings_changes_nothing(alice, bob, carol, talk):
+    refused(bob.put(RECEIPTS, {"globalEnabled": "no"}, 400), "globalEnabled")
+    refused(bob.put(RECEIPTS, {"conversationOverrides": [{"enabled": True}]}, 400), "conversationOverrides[0].conversationId")
+    bob.put(RECEIPTS, {}, 400)
+    refused(carol.put(RECEIPTS, {"globalEnabled": False, "conversationOverrides": [{"conversationId": talk, "enabled": True}]},
+                      400), "conversationOverrides")
+    assert carol.get(RECEIPTS)["globalEnabled"] is True
+
+
+def test_settings_changed_elsewhere_are_a_conflict(alice):
+    seen = alice.get(RECEIPTS)["updatedAt"]
+    alice.put(RECEIPTS, {"globalEnabled": False, "updatedAt": seen}, 200)
+    refused(alice.put(RECEIPTS, {"globalEnabled": True, "updatedAt": seen}, 409), "updatedAt")
+    assert alice.get(RECEIPTS)["globalEnabled"] is False
+
+
+def test_settings_are_ones_own(alice, bob):
+    alice.get(f"/users/{bob.id}/settings/read-receipts", expect=403)
+    alice.put(f"/users/{bob.id}/settings/read-receipts", {"globalEnabled": False}, 403)
+    assert bob.get(RECEIPTS)["globalEnabled"] is True
