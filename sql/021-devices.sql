@@ -60,15 +60,15 @@ END $$;
 
 -- Change what is not null.  An empty push token takes the token away.
 --	404	the account has no such device
-CREATE FUNCTION device_update(p_account uuid, p_device uuid, p_by uuid, p_name text, p_push_token text,
-	p_websocket boolean)
+CREATE FUNCTION device_update(p_account uuid, p_device uuid, p_by uuid, p_name text, p_platform text,
+	p_push_token text, p_websocket boolean)
 RETURNS TABLE (id uuid, _event jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
 	d device;
 BEGIN
-	UPDATE device u SET name = coalesce(p_name, u.name),
+	UPDATE device u SET name = coalesce(p_name, u.name), platform = coalesce(p_platform, u.platform),
 		push_token = nullif(coalesce(p_push_token, u.push_token), ''),
 		websocket_capable = coalesce(p_websocket, u.websocket_capable), updated_at = now()
 	WHERE u.id = p_device AND u.account_id = p_account AND u.revoked_at IS NULL
@@ -201,7 +201,7 @@ $$;
 -- keys, at most p_max with those that are there.  An identity is for ever once the bundle is whole.
 --	404	no such device	409	another identity	400	too many one-time keys
 CREATE FUNCTION prekey_store(p_account uuid, p_device uuid, p_identity text, p_signed text, p_signature text,
-	p_keys text[], p_max integer)
+	p_keys text[], p_registration_id bigint, p_max integer)
 RETURNS TABLE (added integer, remaining bigint, first boolean)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -216,7 +216,7 @@ BEGIN
 	END IF;
 	UPDATE device o SET identity_key = p_identity, signed_prekey = p_signed,
 		signed_prekey_signature = p_signature, keys_registered_at = coalesce(o.keys_registered_at, now()),
-		updated_at = now()
+		registration_id = coalesce(p_registration_id, o.registration_id), updated_at = now()
 	WHERE o.id = p_device;
 	first := d.keys_registered_at IS NULL;
 	added := prekey_add(p_device, p_keys);

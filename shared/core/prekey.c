@@ -53,6 +53,7 @@ prekey_store(struct req *r, const char *device, const char *identity, const stru
 		return req_fail(r, ERR_VALIDATION, "signedPreKeySignature",
 		    "was not made with the identity key over this prekey");
 	err = sql_prekey_store(r, &res, device, identity, signed_prekey, keys->signature, one_time,
+	    keys->registration_id ? db_int_text(r, keys->registration_id) : NULL,
 	    db_int_text(r, conf_int("prekeys.max")));
 	if (err)
 		return err;

@@ -22,7 +22,8 @@ struct req;
 
 struct prekeys { /* base64, named in errors as the documents name them */
 	const char *signed_prekey, *signature;
-	json_t *one_time; /* array of strings */
+	json_t *one_time;        /* array of strings */
+	int64_t registration_id; /* 0 leaves the device's as it is */
 };
 
 struct prekey_stock {

@@ -6,7 +6,7 @@ WHERE id = :deviceId::uuid AND account_id = :me::uuid AND revoked_at IS NULL;
 
 -- name: prekey_store :one
 SELECT added, remaining, first FROM prekey_store(:me::uuid, :deviceId::uuid, :identity, :signedPreKey, :signature,
-	:oneTime::text[], :max::integer);
+	:oneTime::text[], :registrationId::bigint, :max::integer);
 
 -- name: prekey_bundle :one
 SELECT :recipientId::uuid AS "recipientId", device_id AS "deviceId", registration_id AS "registrationId",

@@ -10,7 +10,8 @@
 int
 keys_register(struct req *r, const struct keys_register_in *in)
 {
-	struct prekeys keys = {in->signedPreKey, in->signedPreKeySignature, in->oneTimePreKeys};
+	struct prekeys keys = {
+	    in->signedPreKey, in->signedPreKeySignature, in->oneTimePreKeys, in->registrationId};
 	struct prekey_stock stock;
 	struct db_res *row;
 	const char *identity;

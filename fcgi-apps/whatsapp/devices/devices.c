@@ -43,10 +43,10 @@ device_change(struct req *r, const struct device_change_in *in)
 	struct db_res *row;
 	int err;
 
-	if (!in->deviceName && !in->pushToken && !capable)
+	if (!in->deviceName && !in->platform && !in->pushToken && !capable)
 		return req_fail(r, ERR_VALIDATION, NULL, "nothing to change is given");
 	if ((err = sql_device_change(
-		 r, &row, in->deviceId, in->deviceName, in->pushToken, capable)) ||
+		 r, &row, in->deviceId, in->deviceName, in->platform, in->pushToken, capable)) ||
 	    (err = sql_device_get(r, &row, in->deviceId)))
 		return err;
 	return resp_row(r, 200, row);
@@ -70,7 +70,7 @@ device_remove(struct req *r, const struct device_remove_in *in)
 int
 device_prekeys(struct req *r, const struct device_prekeys_in *in)
 {
-	struct prekeys keys = {in->signedPreKey, in->signedPreKeySignature, in->oneTimePreKeys};
+	struct prekeys keys = {in->signedPreKey, in->signedPreKeySignature, in->oneTimePreKeys, 0};
 	struct prekey_stock stock;
 	const char *identity;
 	struct db_res *row;

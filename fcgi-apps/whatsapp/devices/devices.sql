@@ -16,7 +16,7 @@ SELECT id, _event FROM device_add(:me::uuid, :device::uuid, :name, :platform, :f
 	:registrationId::bigint, :pushToken, :websocketCapable::boolean, :max::integer);
 
 -- name: device_change :one
-SELECT id, _event FROM device_update(:me::uuid, :deviceId::uuid, :device::uuid, :name, :pushToken,
+SELECT id, _event FROM device_update(:me::uuid, :deviceId::uuid, :device::uuid, :name, :platform, :pushToken,
 	:websocketCapable::boolean);
 
 -- name: device_revoke :one

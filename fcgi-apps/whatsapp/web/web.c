@@ -66,6 +66,7 @@ web_socket_ticket(struct req *r, const struct web_socket_ticket_in *in)
 	ticket = token_random(r->arena, TICKET_BYTES);
 	value = json_strings("sub", r->me, "sid", r->session, "did", r->device, "nonce",
 	    token_hash(r->arena, in->clientNonce), NULL);
+	json_object_set_new(value, "exp", json_integer(db_int(row, 0, "ends")));
 	cache_begin();
 	set = cache_cmd("SET wst:%s %s EX %lld", token_hash(r->arena, ticket),
 	    json_text(r->arena, value, NULL), (long long)lifetime);
