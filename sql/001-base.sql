@@ -62,10 +62,11 @@ CREATE INDEX event_created_at ON event (created_at);
 
 -- An event as the column _event of a reply shows it (shared/event.h).
 CREATE FUNCTION event_json(e event) RETURNS jsonb
-LANGUAGE sql STABLE
-RETURN jsonb_strip_nulls(jsonb_build_object('id', e.id, 't', e.type, 'c', e.conversation_id,
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('id', e.id, 't', e.type, 'c', e.conversation_id,
 	'v', e.member_version, 'to', to_jsonb(e.recipients), 'dev', to_jsonb(e.device_ids),
-	'not', e.except_device_id)) || jsonb_build_object('j', e.payload);
+	'not', e.except_device_id)) || jsonb_build_object('j', e.payload)
+$$;
 
 -- Write an event beside the change it tells of, and answer it for the column _event.
 --	conversation + version	the members of the conversation at that member version

@@ -174,17 +174,19 @@ CREATE TYPE group_row AS (
 	_event jsonb);
 
 CREATE FUNCTION group_row(g conversation_profile, version integer, ev jsonb) RETURNS group_row
-LANGUAGE sql IMMUTABLE
-RETURN ROW(g.conversation_id, g.title, g.description, g.settings, g.avatar_id, g.owner_id, g.member_count,
-	version, g.created_at, g.updated_at, ev)::group_row;
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(g.conversation_id, g.title, g.description, g.settings, g.avatar_id, g.owner_id, g.member_count,
+	version, g.created_at, g.updated_at, ev)::group_row
+$$;
 
 -- A group as the payloads of its events show it.
 CREATE FUNCTION group_json(g conversation_profile) RETURNS jsonb
-LANGUAGE sql STABLE
-RETURN jsonb_strip_nulls(jsonb_build_object('groupId', g.conversation_id, 'name', g.title,
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('groupId', g.conversation_id, 'name', g.title,
 	'description', g.description, 'avatarId', g.avatar_id, 'ownerId', g.owner_id,
 	'memberCount', g.member_count, 'createdAt', rfc3339(g.created_at), 'updatedAt', rfc3339(g.updated_at)))
-	|| jsonb_build_object('settings', g.settings);
+	|| jsonb_build_object('settings', g.settings)
+$$;
 
 -- The settings that the database itself obeys must make sense; 400 otherwise.  Others are the surface's.
 --	memberPostingPolicy	all, adminsOnly: who may post

@@ -239,14 +239,15 @@ END $$;
 
 -- A message as events and sync show it.  What meta holds lies beside the fixed fields.
 CREATE FUNCTION message_json(m message) RETURNS jsonb
-LANGUAGE sql STABLE
-RETURN coalesce(m.meta, '{}') || jsonb_strip_nulls(jsonb_build_object(
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(m.meta, '{}') || jsonb_strip_nulls(jsonb_build_object(
 	'messageId', m.id, 'conversationId', m.conversation_id, 'senderId', m.sender_id,
 	'senderDeviceId', m.sender_device_id, 'quotedMessageId', m.reply_to_id, 'seq', m.seq,
 	'type', m.kind, 'clientMessageId', m.client_id, 'ciphertext', m.body, 'version', m.version,
 	'reactionCount', nullif(m.reaction_count, 0), 'ttlSeconds', m.ttl_seconds,
 	'createdAt', rfc3339(m.created_at), 'editedAt', rfc3339(m.edited_at),
-	'deletedAt', rfc3339(m.deleted_at), 'expiresAt', rfc3339(m.expires_at)));
+	'deletedAt', rfc3339(m.deleted_at), 'expiresAt', rfc3339(m.expires_at)))
+$$;
 
 -- The message, if the account may see it: one of its stays covers it and it was not deleted for the account.
 -- Tombstones are seen too; look at deleted_at.

@@ -10,9 +10,10 @@ CREATE INDEX account_phone_hash ON account (phone_hash(phone));
 
 -- Whether p_account exists for p_me: it is open and has not blocked p_me.
 CREATE FUNCTION account_findable(p_me uuid, p_account account) RETURNS boolean
-LANGUAGE sql STABLE
-RETURN p_account.deleted_at IS NULL AND NOT EXISTS (SELECT FROM block b
-	WHERE b.account_id = p_account.id AND b.blocked_id = p_me);
+LANGUAGE sql STABLE AS $$
+	SELECT p_account.deleted_at IS NULL AND NOT EXISTS (SELECT FROM block b
+	WHERE b.account_id = p_account.id AND b.blocked_id = p_me)
+$$;
 
 -- Add an account as a contact.
 --	404	no such account, or it blocked the caller	409	contacts full
