@@ -163,7 +163,6 @@ httpd_answers()
 
 start_httpd()
 {
-	check_ports
 	start httpd
 	wait_for 20 httpd_answers || {
 		tail -n 10 "$RUN/log/httpd.log"
