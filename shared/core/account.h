@@ -1,15 +1,15 @@
 /*
  * account: entering an account.
  *
- * Whoever has given the primary proof (the code sent to the phone) goes through account_enter(): it either says which
- * further factor is owed and hands out a single-use token for it, or lets the device in and opens its session.
- * Factors are asked in a fixed order, two_factor before pin, each that the person turned on.
+ * Whoever has given the primary proof (the code sent to the phone) goes through account_enter(): it
+ *either says which further factor is owed and hands out a single-use token for it, or lets the
+ *device in and opens its session. Factors are asked in a fixed order, two_factor before pin, each
+ *that the person turned on.
  *
  *	struct entry e;
  *
- *	if ((err = db_begin(r)) || (err = account_enter(r, account, &device, FACTOR_NONE, &e)) || (err = db_commit(r)))
- *		return err;
- *	return e.owed ? still_owed(r, &e) : welcome(r, &e.tokens);
+ *	if ((err = db_begin(r)) || (err = account_enter(r, account, &device, FACTOR_NONE, &e)) ||
+ *(err = db_commit(r))) return err; return e.owed ? still_owed(r, &e) : welcome(r, &e.tokens);
  *
  * Call it in a transaction, with what proves the caller in the same one.
  */
@@ -36,12 +36,12 @@ struct entry {
 };
 
 /* passed: the factor given last.  ERR_NOT_FOUND when the account is closed. */
-int account_enter(struct req *r, const char *account, const struct entry_device *device, enum factor passed,
-    struct entry *out);
+int account_enter(struct req *r, const char *account, const struct entry_device *device,
+    enum factor passed, struct entry *out);
 /* "two_factor", "pin": as login_session.purpose and challenge_take() have it. */
 const char *factor_name(enum factor f);
-/* The key in standard base64 when text is a public key of Curve25519 or Ed25519 (32 bytes, or 33 with the type
- * byte 5 before them), else NULL. */
+/* The key in standard base64 when text is a public key of Curve25519 or Ed25519 (32 bytes, or 33
+ * with the type byte 5 before them), else NULL. */
 const char *account_device_key(struct req *r, const char *text);
 
 #endif

@@ -19,8 +19,8 @@ tell_next(struct req *r, struct db_res *res)
 }
 
 int
-challenge_check(struct req *r, const char *account, enum factor f, const char *field, const char *pin,
-    enum err wrong)
+challenge_check(struct req *r, const char *account, enum factor f, const char *field,
+    const char *pin, enum err wrong)
 {
 	struct db_res *res;
 	const char *hash;
@@ -38,6 +38,7 @@ challenge_check(struct req *r, const char *account, enum factor f, const char *f
 	req_fail_extra(r, "attemptsLeft", json_integer(db_int(res, 0, "attempts_left")));
 	tell_next(r, res);
 	if (!hash)
-		return req_fail(r, ERR_FORBIDDEN, field, "is not taken after too many wrong ones; try again later");
+		return req_fail(r, ERR_FORBIDDEN, field,
+		    "is not taken after too many wrong ones; try again later");
 	return req_fail(r, wrong, field, "is wrong");
 }

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "core_sql.h"
 #include "db.h"
+#include "event.h"
 #include "req.h"
 #include "token.h"
 
@@ -57,6 +58,7 @@ refuse(struct req *r, const char *hash)
 		return err;
 	for (int i = 0; i < db_rows(res); i++)
 		auth_revoke(r, db_get(res, i, "id"));
+	event_publish(&r, 1); /* at once: the events of a refused request are left to the sweeper */
 	return req_fail(r, ERR_UNAUTHORIZED, NULL, "The refresh token is invalid or has expired");
 }
 

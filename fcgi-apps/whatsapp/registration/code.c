@@ -27,7 +27,8 @@ code_text(struct req *r, const char *code, const char *locale)
 	size_t chosen = 0;
 
 	for (size_t i = 0; locale && i < sizeof texts / sizeof *texts; i++) {
-		if (strncasecmp(locale, texts[i].language, 2) == 0 && !strchr("abcdefghijklmnopqrstuvwxyz", locale[2] | 32))
+		if (strncasecmp(locale, texts[i].language, 2) == 0 &&
+		    !strchr("abcdefghijklmnopqrstuvwxyz", locale[2] | 32))
 			chosen = i;
 	}
 	return req_printf(r, texts[chosen].text, code);
@@ -38,12 +39,13 @@ static int
 keep(const char *phone, const char *code)
 {
 	cache_begin();
-	cache_cmd("SET otp:%s %s EX %lld", phone, code, (long long) conf_int("otp.lifetime"));
+	cache_cmd("SET otp:%s %s EX %lld", phone, code, (long long)conf_int("otp.lifetime"));
 	return cache_flush();
 }
 
 int
-code_send(struct req *r, const char *phone, const char *code, const char *locale, const char *channel)
+code_send(
+    struct req *r, const char *phone, const char *code, const char *locale, const char *channel)
 {
 	if (strcmp(conf_str("otp.provider"), "dev") == 0)
 		return keep(phone, code);

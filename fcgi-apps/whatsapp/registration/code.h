@@ -9,8 +9,9 @@
 
 struct req;
 
-/* Text or call by the provider of the settings, in the language of locale (NULL: English).  0, ERR_UNAVAILABLE or
- * ERR_BAD_GATEWAY. */
-int code_send(struct req *r, const char *phone, const char *code, const char *locale, const char *channel);
+/* Text or call by the provider of the settings, in the language of locale (NULL: English).  0,
+ * ERR_UNAVAILABLE or ERR_BAD_GATEWAY. */
+int code_send(
+    struct req *r, const char *phone, const char *code, const char *locale, const char *channel);
 
 #endif

@@ -58,15 +58,18 @@ cannot_send(struct req *r, struct db_res *res)
 	if (strcmp(problem, "unknown") == 0)
 		return ERR_NOT_FOUND;
 	if (strcmp(problem, "registered") == 0)
-		return req_fail(r, ERR_CONFLICT, "phoneNumber", "has an account; send purpose signin to enter it");
+		return req_fail(r, ERR_CONFLICT, "phoneNumber",
+		    "has an account; send purpose signin to enter it");
 	if (strcmp(problem, "verified") == 0)
 		return req_fail(r, ERR_CONFLICT, "registrationId", "is verified already");
 	if (strcmp(problem, "closed") == 0)
-		return req_fail(r, ERR_CONFLICT, "registrationId", "is closed after too many wrong codes");
+		return req_fail(
+		    r, ERR_CONFLICT, "registrationId", "is closed after too many wrong codes");
 	if (strcmp(problem, "early") == 0)
 		return wait(r, res, "The next code cannot be sent yet");
-	return wait(r, res, db_get(res, 0, "next_at") ? "Too many codes were sent to this number"
-	                                              : "This registration has had all its codes");
+	return wait(r, res,
+	    db_get(res, 0, "next_at") ? "Too many codes were sent to this number"
+				      : "This registration has had all its codes");
 }
 
 static json_t *
@@ -80,11 +83,12 @@ sent(void)
 	return o;
 }
 
-/* The row is committed after the code went out: a code that was not sent neither counts nor replaces another. */
+/* The row is committed after the code went out: a code that was not sent neither counts nor
+ * replaces another. */
 int
 registration_start(struct req *r, const struct registration_start_in *in)
 {
-	const char *id = req_newid(r), *code = password_code(r->arena, (int) conf_int("otp.digits"));
+	const char *id = req_newid(r), *code = password_code(r->arena, (int)conf_int("otp.digits"));
 	const char *hash = password_code_hash(r->arena, id, code);
 	struct codes_limit limit = codes_limit(r);
 	char phone[PHONE_SIZE];
@@ -93,7 +97,8 @@ registration_start(struct req *r, const struct registration_start_in *in)
 	int err;
 
 	if (!phone_normalize(in->phoneNumber, NULL, phone))
-		return req_fail(r, ERR_VALIDATION, "phoneNumber", "is no number that a telephone can have");
+		return req_fail(
+		    r, ERR_VALIDATION, "phoneNumber", "is no number that a telephone can have");
 	if (!hash)
 		return ERR_INTERNAL;
 	if ((err = db_begin(r)))
@@ -102,7 +107,8 @@ registration_start(struct req *r, const struct registration_start_in *in)
 	    in->deliveryChannel, in->purpose, hash, r->remote, setting(r, "otp.lifetime"),
 	    setting(r, "otp.resend"), limit.count, limit.window);
 	if (err || (err = cannot_send(r, res)) ||
-	    (err = code_send(r, phone, code, in->locale, in->deliveryChannel)) || (err = db_commit(r)))
+	    (err = code_send(r, phone, code, in->locale, in->deliveryChannel)) ||
+	    (err = db_commit(r)))
 		return err;
 	o = sent();
 	json_object_set_new(o, "registrationId", json_string(id));
@@ -112,7 +118,7 @@ registration_start(struct req *r, const struct registration_start_in *in)
 int
 registration_resend(struct req *r, const struct registration_resend_in *in)
 {
-	const char *code = password_code(r->arena, (int) conf_int("otp.digits"));
+	const char *code = password_code(r->arena, (int)conf_int("otp.digits"));
 	const char *hash = password_code_hash(r->arena, in->registrationId, code);
 	struct codes_limit limit = codes_limit(r);
 	struct db_res *res;
@@ -127,7 +133,8 @@ registration_resend(struct req *r, const struct registration_resend_in *in)
 	    setting(r, "otp.attempts"), limit.count, limit.window);
 	if (err || (err = cannot_send(r, res)))
 		return err;
-	err = code_send(r, db_get(res, 0, "phone"), code, db_get(res, 0, "locale"), db_get(res, 0, "channel"));
+	err = code_send(
+	    r, db_get(res, 0, "phone"), code, db_get(res, 0, "locale"), db_get(res, 0, "channel"));
 	if (err || (err = db_commit(r)))
 		return err;
 	return resp_json(r, 201, sent());
@@ -156,12 +163,14 @@ not_verified(struct req *r, struct db_res *res)
 	if (strcmp(problem, "verified") == 0)
 		return req_fail(r, ERR_CONFLICT, "registrationId", "is verified already");
 	if (strcmp(problem, "registered") == 0)
-		return req_fail(r, ERR_CONFLICT, "registrationId", "is of a number that was registered meanwhile");
+		return req_fail(r, ERR_CONFLICT, "registrationId",
+		    "is of a number that was registered meanwhile");
 	if (strcmp(problem, "expired") == 0)
 		return bad_code(r, "has expired", "resend", left);
 	if (strcmp(problem, "wrong") == 0)
 		return bad_code(r, "is wrong", "retry", left);
-	return bad_code(r, "came too late: the registration is closed after too many wrong codes", "register", 0);
+	return bad_code(r, "came too late: the registration is closed after too many wrong codes",
+	    "register", 0);
 }
 
 static void
@@ -184,7 +193,8 @@ answer(struct req *r, const char *account, const struct entry *e, bool key_store
 	put(o, "accessToken", e->tokens.access);
 	put(o, "refreshToken", e->tokens.refresh);
 	put(o, "deviceId", e->tokens.device);
-	json_object_set_new(o, "expiresIn", json_integer(e->owed ? e->expires_in : e->tokens.expires_in));
+	json_object_set_new(
+	    o, "expiresIn", json_integer(e->owed ? e->expires_in : e->tokens.expires_in));
 	json_object_set_new(o, "devicePublicKeyStored", json_boolean(key_stored));
 	return resp_json(r, 201, o);
 }
@@ -200,8 +210,8 @@ registration_verify(struct req *r, const struct registration_verify_in *in)
 
 	if (!hash)
 		return ERR_INTERNAL;
-	if ((err = db_begin(r)) ||
-	    (err = sql_registration_verify(r, &res, in->registrationId, hash, setting(r, "otp.attempts"))))
+	if ((err = db_begin(r)) || (err = sql_registration_verify(r, &res, in->registrationId, hash,
+					setting(r, "otp.attempts"))))
 		return err;
 	if ((problem = not_verified(r, res))) /* the wrong code must stay counted */
 		return (err = db_commit(r)) ? err : problem;

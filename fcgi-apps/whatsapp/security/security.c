@@ -61,7 +61,8 @@ pin_change(struct req *r, const struct pin_change_in *in)
 		return err;
 	if (strcmp(in->currentPin, in->newPin) == 0)
 		return req_fail(r, ERR_VALIDATION, "newPin", "must be another than currentPin");
-	if ((err = challenge_check(r, r->me, FACTOR_PIN, "currentPin", in->currentPin, ERR_FORBIDDEN)) ||
+	if ((err = challenge_check(
+		 r, r->me, FACTOR_PIN, "currentPin", in->currentPin, ERR_FORBIDDEN)) ||
 	    (err = sql_pin_change(r, &row, password_hash(r->arena, in->newPin), in->pinHint)))
 		return err;
 	return resp_row(r, 200, row);

@@ -28,7 +28,8 @@ entry_json(const char *account, const struct entry *e)
 	put(o, "deviceId", e->tokens.device);
 	put(o, "tempAuthToken", e->token);
 	put(o, "pinHint", e->hint);
-	json_object_set_new(o, "expiresIn", json_integer(e->owed ? e->expires_in : e->tokens.expires_in));
+	json_object_set_new(
+	    o, "expiresIn", json_integer(e->owed ? e->expires_in : e->tokens.expires_in));
 	return o;
 }
 
@@ -49,7 +50,7 @@ pass(struct req *r, struct db_res *login, enum factor passed, enum err gone, str
 	if ((err = db_begin(r)) || (err = sql_login_use(r, &used, db_get(login, 0, "id"))))
 		return err;
 	if (db_rows(used) == 0)
-		return (int) gone;
+		return (int)gone;
 	if ((err = account_enter(r, db_get(login, 0, "account_id"), &device, passed, e)))
 		return err;
 	return db_commit(r);
@@ -63,14 +64,18 @@ two_factor_verify(struct req *r, const struct two_factor_verify_in *in)
 	json_t *o;
 	int err;
 
-	err = sql_login_find(r, &login, token_hash(r->arena, in->loginSessionId), factor_name(FACTOR_TWO_FACTOR));
+	err = sql_login_find(
+	    r, &login, token_hash(r->arena, in->loginSessionId), factor_name(FACTOR_TWO_FACTOR));
 	if (err)
 		return err;
 	if (db_rows(login) == 0)
-		return req_fail(r, ERR_UNAUTHORIZED, "loginSessionId", "is unknown, used or has expired");
+		return req_fail(
+		    r, ERR_UNAUTHORIZED, "loginSessionId", "is unknown, used or has expired");
 	if (strcmp(db_get(login, 0, "account_id"), in->userId) != 0)
-		return req_fail(r, ERR_NOT_FOUND, "userId", "is not who this login session belongs to");
-	if ((err = challenge_check(r, in->userId, FACTOR_TWO_FACTOR, "pin", in->pin, ERR_FORBIDDEN)) ||
+		return req_fail(
+		    r, ERR_NOT_FOUND, "userId", "is not who this login session belongs to");
+	if ((err = challenge_check(
+		 r, in->userId, FACTOR_TWO_FACTOR, "pin", in->pin, ERR_FORBIDDEN)) ||
 	    (err = pass(r, login, FACTOR_TWO_FACTOR, ERR_UNAUTHORIZED, &e)))
 		return err;
 	o = entry_json(in->userId, &e);
@@ -86,11 +91,13 @@ pin_verify(struct req *r, const struct pin_verify_in *in)
 	struct db_res *login;
 	int err;
 
-	err = sql_login_find(r, &login, token_hash(r->arena, in->tempAuthToken), factor_name(FACTOR_PIN));
+	err = sql_login_find(
+	    r, &login, token_hash(r->arena, in->tempAuthToken), factor_name(FACTOR_PIN));
 	if (err)
 		return err;
 	if (db_rows(login) == 0)
-		return req_fail(r, ERR_NOT_FOUND, "tempAuthToken", "is unknown, used or has expired");
+		return req_fail(
+		    r, ERR_NOT_FOUND, "tempAuthToken", "is unknown, used or has expired");
 	account = db_get(login, 0, "account_id");
 	if ((err = challenge_check(r, account, FACTOR_PIN, "pin", in->pin, ERR_UNAUTHORIZED)) ||
 	    (err = pass(r, login, FACTOR_PIN, ERR_NOT_FOUND, &e)))
@@ -121,7 +128,7 @@ session_logout(struct req *r, const struct session_logout_in *in)
 {
 	int err = session_end(r, r->session, NULL, "logout", NULL);
 
-	(void) in;
+	(void)in;
 	return err ? err : resp_json(r, 204, NULL);
 }
 
@@ -131,7 +138,7 @@ session_logout_all(struct req *r, const struct session_logout_all_in *in)
 	int ended, err = session_end(r, NULL, NULL, "logout", &ended);
 	json_t *o;
 
-	(void) in;
+	(void)in;
 	if (err)
 		return err;
 	o = json_object();
