@@ -1,110 +1,15 @@
 /* input: see input.h. */
 #include "input.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "conf.h"
-#include "fcgi.h"
+#include "body.h"
+#include "form.h"
 #include "json.h"
-#include "log.h"
 #include "req.h"
 #include "schema.h"
 #include "surface.h"
-
-/* ---- bodies ------------------------------------------------------------------------------ */
-
-void
-input_drain(struct req *r)
-{
-	char waste[8192];
-
-	while (fcgi_read(r->wire, waste, sizeof waste) > 0)
-		continue;
-}
-
-static int64_t
-body_limit(const struct req *r)
-{
-	return r->op->body_limit ? r->op->body_limit : conf_int("body.max");
-}
-
-static int
-too_large(struct req *r)
-{
-	return req_fail(r, ERR_TOO_LARGE, NULL, "The body may have at most %lld bytes",
-	    (long long)body_limit(r));
-}
-
-static int
-read_memory(struct req *r, struct buf *body)
-{
-	char piece[8192];
-	size_t n;
-
-	if (r->content_length > body_limit(r))
-		return too_large(r);
-	*body = buf_new(r->arena);
-	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
-		if ((int64_t)(body->n + n) > body_limit(r))
-			return too_large(r);
-		buf_put(body, piece, n);
-	}
-	return 0;
-}
-
-static void
-close_fd(void *arg)
-{
-	close((int)(intptr_t)arg);
-}
-
-static int
-write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		p += done;
-		n -= (size_t)done;
-	}
-	return 0;
-}
-
-/* Stream the body to an unlinked file below the run directory. */
-static int
-read_disk(struct req *r)
-{
-	const char *dir = conf_str("upload.dir");
-	char piece[65536];
-	size_t n;
-
-	if (r->content_length > body_limit(r))
-		return too_large(r);
-	r->body_fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (r->body_fd < 0) {
-		log_error("no temporary file", "dir", dir, "why", strerror(errno));
-		return ERR_UNAVAILABLE;
-	}
-	arena_defer(r->arena, close_fd, (void *)(intptr_t)r->body_fd);
-	while ((n = fcgi_read(r->wire, piece, sizeof piece)) > 0) {
-		r->body_size += (int64_t)n;
-		if (r->body_size > body_limit(r))
-			return too_large(r);
-		if (write_all(r->body_fd, piece, n) < 0) {
-			log_error("body not stored", "why", strerror(errno));
-			return ERR_UNAVAILABLE;
-		}
-	}
-	return lseek(r->body_fd, 0, SEEK_SET) < 0 ? ERR_UNAVAILABLE : 0;
-}
 
 static bool
 is_json_type(const char *type)
@@ -328,7 +233,7 @@ decode_body(struct req *r, void *in)
 	json_t *body;
 	int err;
 
-	if ((err = read_memory(r, &text)))
+	if ((err = body_read(r, &text)))
 		return err;
 	r->input = text.p;
 	r->input_len = text.n;
@@ -348,6 +253,24 @@ decode_body(struct req *r, void *in)
 	return store_body(r, in, body);
 }
 
+/* The parts of a multipart body: files are on disk (req_file()), their inputs hold the file names.
+ */
+static int
+decode_form(struct req *r, void *in)
+{
+	json_t *fields;
+	int err = form_read(r, &fields);
+
+	for (int i = 0; !err && i < r->op->n_inputs; i++) {
+		const struct input *input = &r->op->inputs[i];
+
+		if (input->where == IN_BODY)
+			err = decode_text(
+			    r, in, input, json_string_value(json_object_get(fields, input->name)));
+	}
+	return err;
+}
+
 int
 input_decode(struct req *r, const struct route *route, const char *const *captures, void **in)
 {
@@ -356,7 +279,9 @@ input_decode(struct req *r, const struct route *route, const char *const *captur
 	*in = arena_zalloc(r->arena, r->op->in_size + 1);
 	if ((err = decode_outer(r, route, captures, *in)))
 		return err;
-	if (r->op->raw_body || r->op->multipart)
-		return read_disk(r);
+	if (r->op->multipart)
+		return decode_form(r, *in);
+	if (r->op->raw_body)
+		return body_store(r);
 	return r->op->body ? decode_body(r, *in) : 0;
 }

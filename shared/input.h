@@ -11,7 +11,4 @@ struct route;
  * validate everything and answer the filled struct in *in.  0 or ERR_* with the field named.
  * captures: the path parameters' raw texts in the order of route->params. */
 int input_decode(struct req *r, const struct route *route, const char *const *captures, void **in);
-/* Drain what is left of the body, so that the web server is not cut off while it still sends. */
-void input_drain(struct req *r);
-
 #endif

@@ -26,6 +26,16 @@ req_header(struct req *r, const char *name)
 	return fcgi_param(r->wire, cgi);
 }
 
+const struct req_file *
+req_file(struct req *r, const char *field)
+{
+	const struct req_file *f = r->files;
+
+	while (f && strcmp(f->field, field) != 0)
+		f = f->next;
+	return f;
+}
+
 int
 req_fail(struct req *r, enum err err, const char *field, const char *fmt, ...)
 {

@@ -52,9 +52,10 @@ struct req {
 	const char *input; /* the JSON body as it came, for idempotency */
 	size_t input_len;
 
-	/* Raw and multipart bodies: streamed to an unlinked file, descriptor closed with the arena. */
+	/* A raw body: streamed to an unlinked file, its descriptor closed with the arena. */
 	int body_fd;
 	int64_t body_size;
+	struct req_file *files; /* of a multipart body, see req_file() */
 
 	/* Reply under construction. */
 	int status;
@@ -78,6 +79,19 @@ struct req {
 
 /* Request header by its name ("If-None-Match"), or NULL. */
 const char *req_header(struct req *r, const char *name);
+
+/* A file that came in a multipart body, on disk without a name; nothing of it is in memory. */
+struct req_file {
+	struct req_file *next;
+	const char *field;
+	const char *name; /* as the client wrote it: names no file of ours */
+	const char *type; /* media type the client claims, or NULL */
+	int fd;           /* at its beginning; closed with the arena */
+	int64_t size;
+};
+
+/* The first file of that field, or NULL. */
+const struct req_file *req_file(struct req *r, const char *field);
 
 /* Return err after noting which field (may be NULL) is wrong and why.
  * "return req_fail(r, ERR_VALIDATION, \"memberIds\", \"more than %d members\", max);" */

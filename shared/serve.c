@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "body.h"
 #include "db.h"
 #include "event.h"
 #include "fcgi.h"
@@ -228,7 +229,7 @@ finish(struct slot *s, struct stats *stats)
 		reply_check(r);
 	if (r->err)
 		render_error(r);
-	input_drain(r);
+	body_drain(r);
 	send_reply(r);
 	fcgi_finish(r->wire);
 	took = monotonic_us() - r->started_us;
