@@ -11,14 +11,15 @@ from lib.farm import Farm
 from lib.people import Account, Caller
 
 FARMS = []
-#: All tests come from one address, and many make people.
-LIMITS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60"}
+#: All tests come from one address, and many make people; and nobody likes to wait.
+SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60",
+            "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s"}
 
 
 @pytest.fixture(scope="session")
 def farm():
     reused = os.environ.get("ROOKERY_FARM")
-    with Farm.running(reused) if reused else Farm.private(**LIMITS) as farm:
+    with Farm.running(reused) if reused else Farm.private(**SETTINGS) as farm:
         FARMS.append(farm)
         yield farm
 
@@ -48,6 +49,10 @@ def carol(account):
 def nobody(farm):
     """Requests without a token."""
     return Caller(farm)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "writes: the test changes the database (it is compared around other refusals)")
 
 
 def partial(config):

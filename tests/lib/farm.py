@@ -39,13 +39,18 @@ def free_ports(count):
 
 
 def eventually(check, within=10, every=0.05):
-    """The first true value of check(); an error when there is none in time."""
+    """The first true value of check(), which may raise until then."""
     end = time.monotonic() + within
     while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < end, f"{getattr(check, '__name__', check)} stayed {value!r} for {within} s"
+        try:
+            value = check()
+            if value:
+                return value
+            failure = AssertionError(f"{getattr(check, '__name__', check)} stayed {value!r} for {within} s")
+        except Exception as error:
+            failure = error
+        if time.monotonic() > end:
+            raise failure
         time.sleep(every)
 
 
@@ -80,7 +85,7 @@ class Farm:
 
     def up(self):
         done = self.rookery("up", "--no-demo")
-        assert done.returncode == 0, f"the farm does not start:\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"the farm does not start:\n{done.stdout}"
         self.learn()
 
     def learn(self):
@@ -97,9 +102,13 @@ class Farm:
                     self.record.learn(Document(site, reply.json))
 
     def rookery(self, *words, timeout=600):
-        """Run the rookery command against this farm."""
-        return subprocess.run([ROOT / "rookery", *words], env=self.env, cwd=ROOT, timeout=timeout,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        """Run the rookery command against this farm.  Output goes through a file: what "up" starts would keep a pipe open."""
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run([ROOT / "rookery", *words], env=self.env, cwd=ROOT, timeout=timeout,
+                                  stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            output.seek(0)
+            done.stdout = output.read()
+            return done
 
     def site(self, name="whatsapp"):
         return self.sites[name]

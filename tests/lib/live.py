@@ -8,7 +8,10 @@
 All sockets share one event loop in a thread of its own.
 """
 import asyncio
+import base64
 import json
+import os
+import socket
 import threading
 import time
 
@@ -25,14 +28,17 @@ def on_loop(coroutine, timeout=15):
 class Live:
     """A connection.  `frames` is everything that arrived; wait_for() hands each event out once."""
 
-    def __init__(self, url, first=None, **options):
-        self.frames, self.taken, self.closed, self.cursor = [], set(), None, None
+    def __init__(self, url, **options):
+        self.frames, self.taken, self.closed, self.reason, self.cursor, self.hello = [], set(), None, None, None, None
         self.news = threading.Condition()
         options = {"max_size": None, "open_timeout": 10, "close_timeout": 2, "ping_interval": None, **options}
         self.connection = on_loop(self._open(url, options))
-        self.reader = asyncio.run_coroutine_threadsafe(self._read(), LOOP)
-        if first is not None:
-            self.send(first)
+        asyncio.run_coroutine_threadsafe(self._read(), LOOP)
+
+    def sign_in(self, credentials):
+        """Name ourselves in the first message, and wait until the server is ready."""
+        self.send({"type": "auth", **credentials})
+        self.hello = self.wait_for("ready")
 
     async def _open(self, url, options):
         return await websockets.connect(url, **options)
@@ -43,22 +49,27 @@ class Live:
                 frame = json.loads(text)
                 with self.news:
                     self.frames.append(frame)
-                    self.cursor = frame.get("cursor", self.cursor)
+                    self.cursor = self._fields(frame).get("cursor", self.cursor)
                     self.news.notify_all()
         except websockets.ConnectionClosed:
             pass
         with self.news:
-            self.closed = self.connection.close_code
+            self.closed, self.reason = self.connection.close_code, self.connection.close_reason
             self.news.notify_all()
 
     def send(self, frame):
         """Send a value as JSON, or text and bytes as they are."""
         on_loop(self.connection.send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame)))
 
+    @staticmethod
+    def _fields(frame):
+        """A frame is {"type", "id", "cursor", "data"}: all its fields side by side."""
+        return {**frame, **(frame.get("data") or {})}
+
     def _match(self, kind, match):
         for place, frame in enumerate(self.frames):
-            data = {**frame, **(frame.get("data") or {})}
-            if place not in self.taken and frame.get("type") == kind and match.items() <= data.items():
+            fields = self._fields(frame)
+            if place not in self.taken and frame["type"] == kind and all(fields.get(k) == v for k, v in match.items()):
                 return place
         return None
 
@@ -69,11 +80,10 @@ class Live:
             while (place := self._match(kind, match)) is None:
                 left = end - time.monotonic()
                 assert left > 0 and self.closed is None, \
-                    f"no {kind} {match}; closed: {self.closed}; arrived: {[f.get('type') for f in self.frames]}"
+                    f"no {kind} {match}; closed: {self.closed} {self.reason}; arrived: {[f['type'] for f in self.frames]}"
                 self.news.wait(left)
             self.taken.add(place)
-            frame = self.frames[place]
-            return {**frame, **(frame.get("data") or {})}
+            return self._fields(self.frames[place])
 
     def never(self, kind, within=0.4, **match):
         """No such event is there, nor comes within that time."""
@@ -103,3 +113,69 @@ class Live:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Raw:
+    """A client that says what no library would: bytes over a socket, frames as malformed as wished."""
+
+    def __init__(self, host, port, path="/api/v1/ws", headers=()):
+        self.socket = socket.create_connection((host, port), timeout=10)
+        lines = {"Host": f"{host}:{port}", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+                 "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(), **dict(headers)}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value is not None)
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        self.input = self.socket.makefile("rb")
+        self.status = int(self.input.readline().split()[1])
+        self.headers = {}
+        while line := self.input.readline().strip():
+            name, _, value = line.decode().partition(":")
+            self.headers[name.lower()] = value.strip()
+
+    def frame(self, op, payload=b"", fin=True, masked=True, reserved=0, length=None):
+        """Send a frame; length is what its head claims."""
+        payload = payload if isinstance(payload, bytes) else payload.encode()
+        length = len(payload) if length is None else length
+        head = bytes([(0x80 if fin else 0) | reserved << 4 | op])
+        mark = 0x80 if masked else 0
+        if length < 126:
+            head += bytes([mark | length])
+        elif length < 65536:
+            head += bytes([mark | 126]) + length.to_bytes(2, "big")
+        else:
+            head += bytes([mark | 127]) + length.to_bytes(8, "big")
+        mask = os.urandom(4) if masked else b""
+        self.socket.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)) if masked else head + payload)
+
+    def read(self):
+        """(opcode, payload) of the next frame; (None, b"") when the connection has ended."""
+        head = self.input.read(2)
+        if len(head) < 2:
+            return None, b""
+        length = head[1] & 0x7f
+        if length > 125:
+            length = int.from_bytes(self.input.read(2 if length == 126 else 8), "big")
+        return head[0] & 0x0f, self.input.read(length)
+
+    def say(self, **message):
+        self.frame(1, json.dumps(message))
+
+    def until(self, op):
+        """Payload of the next frame with that opcode."""
+        while True:
+            got, payload = self.read()
+            assert got is not None, "the connection has ended"
+            if got == op:
+                return payload
+
+    def close_code(self):
+        """The code of the close frame the server sends, None when it just goes away."""
+        try:
+            return int.from_bytes(self.until(8)[:2], "big")
+        except (AssertionError, ConnectionError):
+            return None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()

@@ -28,6 +28,11 @@ def b64(data):
     return base64.b64encode(data).decode()
 
 
+def public_key():
+    """A fresh Ed25519 public key in base64."""
+    return b64(bytes(SigningKey.generate().verify_key))
+
+
 def refused(problem, field=None, **members):
     """Check the body of a refusal by RFC 9457; field is the input that must be named."""
     assert {"type", "title", "status"} <= problem.keys(), problem
@@ -119,9 +124,7 @@ class Account(Caller):
                                      "memberIds": [m.id for m in members], "encryptionMetadata": {}})["id"]
 
     def listen(self, cursor=None, **options):
-        """A WebSocket that is authenticated and told where to go on."""
-        url = f"ws://{self.site.host}:{self.site.port}/ws"
-        first = {"type": "auth", "token": self.token, **({"cursor": cursor} if cursor else {})}
-        live = Live(url, first, **options)
-        live.hello = live.wait_for("ready")
+        """A WebSocket that is signed in; with a cursor it goes on there, as far as live.hello["recovered"] says so."""
+        live = Live(f"ws://{self.site.host}:{self.site.port}/api/v1/ws", **options)
+        live.sign_in({"token": self.token, **({"resume": cursor} if cursor else {})})
         return live

@@ -12,7 +12,7 @@ import itertools
 import json
 from dataclasses import dataclass, field
 
-from lib.openapi import example, types, wrong_types
+from lib.openapi import example, matches, types, wrong_types
 
 POOL = 12
 CLIENT_ERROR = frozenset(range(400, 500)) - {429}
@@ -101,14 +101,14 @@ class Refusals:
         why = why or shape_fault(attempt.op.document.site.name, reply)
         if not why and attempt.named and not names_field(reply.json, attempt.named):
             why = f"does not name {attempt.named}"
-        return why and f"{attempt.op} [{attempt.what}]: {why}: {reply.status} {reply.body[:300]!r}"
+        return why and f"{attempt.op} [{attempt.what}]: {why}: {reply.status} {reply.body[:200]!r}"
 
     def check(self, attempts):
         """Send all of them; fail with the list of those that were not refused properly."""
         attempts = list(attempts)
         with concurrent.futures.ThreadPoolExecutor(POOL) as pool:
             faults = [fault for fault in pool.map(self.fault, attempts) if fault]
-        assert not faults, f"{len(faults)} of {len(attempts)}:\n" + "\n".join(faults[:200])
+        assert not faults, f"{len(faults)} of {len(attempts)}:\n" + "\n".join(faults[:50])
         return len(attempts)
 
 
@@ -159,7 +159,6 @@ def outside(schema, document):
 
 
 def _bad_strings(schema):
-    yield "NUL character", "a\0b"
     if "maxLength" in schema:
         yield "too long", "x" * (schema["maxLength"] + 1)
     if schema.get("minLength"):
@@ -168,8 +167,9 @@ def _bad_strings(schema):
         yield "not a choice", "certainly-not-a-choice"
     if schema.get("format"):
         yield "not " + schema["format"], "\u00a7 nothing like it"
-    if schema.get("pattern"):
-        yield "against the pattern", "\n\u2603 \u00a7"
+    against = [text for text in (" ", "\u2603 \u00a7", "\n") if not matches(schema.get("pattern", ""), text)]
+    if against:
+        yield "against the pattern", against[0]
 
 
 def type_faults(schema, document):

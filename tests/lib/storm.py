@@ -36,9 +36,9 @@ class Receiver(threading.Thread):
         while not self.stopped.is_set():
             with contextlib.suppress(*PASSING, AssertionError, TimeoutError, websockets.WebSocketException):
                 live = self.account.listen(cursor=self.cursor)
-                self.resumes.append(live.hello.get("recovered"))
+                self.resumes.append(live.hello["recovered"])
                 try:
-                    if self.cursor and not live.hello.get("recovered"):
+                    if self.cursor and not live.hello["recovered"]:
                         self.fetch()
                     self.read(live)
                 finally:
@@ -48,7 +48,7 @@ class Receiver(threading.Thread):
 
     def read(self, live):
         """Take messages until the connection ends; the cursor moves only with what was taken."""
-        self.cursor = live.hello.get("cursor", self.cursor)
+        self.cursor = live.hello["cursor"]
         self.connected.set()
         at = 0
         while not self.stopped.is_set():
@@ -58,11 +58,16 @@ class Receiver(threading.Thread):
             at += len(frames)
             for frame in frames:
                 self.cursor = frame.get("cursor", self.cursor)
-                if frame.get("type") == "message.new":
-                    data = frame["data"]
-                    self.arrived[data["conversationId"]].append((data["seq"], data["messageId"]))
+                self.take(frame["type"], frame.get("data"))
             if closed is not None and not frames:
                 return
+
+    def take(self, kind, data):
+        if kind == "message.new":
+            self.arrived[data["conversationId"]].append((data["seq"], data["messageId"]))
+        elif kind == "resync":  # too slow for the log: the gap must be read over REST
+            self.cursor = data["cursor"]
+            self.fetch()
 
     def fetch(self):
         """Everything of the last minutes over REST, page by page."""
