@@ -7,6 +7,7 @@
 #include "body.h"
 #include "form.h"
 #include "json.h"
+#include "query.h"
 #include "req.h"
 #include "schema.h"
 #include "surface.h"
@@ -79,58 +80,6 @@ store(void *in, const struct input *input, json_t *value)
 }
 
 static int
-hex(char c)
-{
-	return c >= '0' && c <= '9'                 ? c - '0'
-	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-						    : -1;
-}
-
-/* Percent-decoding (RFC 3986); NULL when malformed or when a NUL comes out. */
-static const char *
-percent_decode(struct arena *a, const char *s, size_t n, bool plus)
-{
-	char *out = arena_alloc(a, n + 1), *p = out;
-
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '%') {
-			int high = i + 2 < n ? hex(s[i + 1]) : -1,
-			    low = high < 0 ? -1 : hex(s[i + 2]);
-
-			if (low < 0 || (high == 0 && low == 0))
-				return NULL;
-			*p++ = (char)(high * 16 + low);
-			i += 2;
-		} else {
-			*p++ = plus && s[i] == '+' ? ' ' : s[i];
-		}
-	}
-	*p = '\0';
-	return out;
-}
-
-/* The first value of a query parameter, decoded; NULL when absent, *bad when malformed. */
-static const char *
-query_value(struct req *r, const char *name, bool *bad)
-{
-	size_t name_len = strlen(name);
-
-	for (const char *p = r->query_string; p && *p; p += strspn(p, "&")) {
-		size_t n = strcspn(p, "&"), key = strcspn(p, "=&");
-
-		if (key == name_len && strncmp(p, name, key) == 0) {
-			const char *value =
-			    key < n ? percent_decode(r->arena, p + key + 1, n - key - 1, true) : "";
-
-			*bad = !value;
-			return value;
-		}
-		p += n;
-	}
-	return NULL;
-}
-
-static int
 decode_text(struct req *r, void *in, const struct input *input, const char *text)
 {
 	struct schema_fault fault = {.path = "", .why = "is required"};
@@ -181,13 +130,13 @@ decode_outer(struct req *r, const struct route *route, const char *const *captur
 		if (input->where == IN_BODY)
 			continue;
 		if (input->where == IN_QUERY)
-			text = query_value(r, input->name, &bad);
+			text = query_get(r->arena, r->query_string, input->name, &bad);
 		else if (input->where == IN_HEADER)
 			text = req_header(r, input->name);
 		for (int c = 0; input->where == IN_PATH && c < route->n_params; c++) {
 			if (strcmp(route->params[c], input->name) == 0) {
-				text = percent_decode(
-				    r->arena, captures[c], strlen(captures[c]), false);
+				text =
+				    query_decode(r->arena, captures[c], strlen(captures[c]), false);
 				bad = !text;
 			}
 		}
