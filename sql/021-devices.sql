@@ -32,6 +32,7 @@ LANGUAGE sql VOLATILE AS $$
 	SELECT emit(p_type, NULL, NULL, ARRAY[d.account_id], jsonb_strip_nulls(jsonb_build_object(
 		'deviceId', d.id, 'deviceName', d.name, 'platform', d.platform,
 		'websocketCapable', d.websocket_capable, 'registrationId', d.registration_id,
+		'hasKeys', d.keys_registered_at IS NOT NULL,
 		'createdAt', rfc3339(d.created_at), 'removedAt', rfc3339(d.revoked_at))), NULL, p_by)
 $$;
 
@@ -198,11 +199,12 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Store a device's bundle: the identity key p_identity, under which the signed prekey has been verified, and one-time
--- keys, at most p_max with those that are there.  An identity is for ever once the bundle is whole.
+-- keys, at most p_max with those that are there.  An identity is for ever once the bundle is whole, and the other devices
+-- are told when it is.
 --	404	no such device	409	another identity	400	too many one-time keys
-CREATE FUNCTION prekey_store(p_account uuid, p_device uuid, p_identity text, p_signed text, p_signature text,
+CREATE FUNCTION prekey_store(p_account uuid, p_by uuid, p_device uuid, p_identity text, p_signed text, p_signature text,
 	p_keys text[], p_registration_id bigint, p_max integer)
-RETURNS TABLE (added integer, remaining bigint, first boolean)
+RETURNS TABLE (added integer, remaining bigint, first boolean, _event jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	d device;
@@ -214,11 +216,14 @@ BEGIN
 	ELSIF d.keys_registered_at IS NOT NULL AND d.identity_key <> p_identity THEN
 		PERFORM fail(409, 'Keys of another identity are registered for this device', 'identityKey');
 	END IF;
+	first := d.keys_registered_at IS NULL;
 	UPDATE device o SET identity_key = p_identity, signed_prekey = p_signed,
 		signed_prekey_signature = p_signature, keys_registered_at = coalesce(o.keys_registered_at, now()),
 		registration_id = coalesce(p_registration_id, o.registration_id), updated_at = now()
-	WHERE o.id = p_device;
-	first := d.keys_registered_at IS NULL;
+	WHERE o.id = p_device RETURNING o.* INTO d;
+	IF first THEN
+		_event := device_emit('device.updated', d, p_by);
+	END IF;
 	added := prekey_add(p_device, p_keys);
 	SELECT count(*) INTO remaining FROM one_time_prekey o WHERE o.device_id = p_device;
 	IF remaining > p_max THEN

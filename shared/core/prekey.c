@@ -8,15 +8,22 @@
 #include "req.h"
 #include "signature.h"
 
+/* The one spelling of what has been found to be base64. */
+static const char *
+spelled(struct req *r, const char *text)
+{
+	size_t n;
+	const void *bytes = base64_decode(r->arena, text, &n);
+
+	return base64_encode(r->arena, bytes, n);
+}
+
 int
 prekey_public(struct req *r, const char *field, const char *key, const char **out)
 {
-	size_t n;
-	void *bytes;
-
-	if (!key_is_public(key) || !(bytes = base64_decode(r->arena, key, &n)))
+	if (!key_is_public(key))
 		return req_fail(r, ERR_VALIDATION, field, "is not a public key");
-	*out = base64_encode(r->arena, bytes, n);
+	*out = spelled(r, key);
 	return 0;
 }
 
@@ -52,9 +59,10 @@ prekey_store(struct req *r, const char *device, const char *identity, const stru
 	if (!signature_verify_prekey(identity, keys->signed_prekey, keys->signature))
 		return req_fail(r, ERR_VALIDATION, "signedPreKeySignature",
 		    "was not made with the identity key over this prekey");
-	err = sql_prekey_store(r, &res, device, identity, signed_prekey, keys->signature, one_time,
-	    keys->registration_id ? db_int_text(r, keys->registration_id) : NULL,
-	    db_int_text(r, conf_int("prekeys.max")));
+	err =
+	    sql_prekey_store(r, &res, device, identity, signed_prekey, spelled(r, keys->signature),
+		one_time, keys->registration_id ? db_int_text(r, keys->registration_id) : NULL,
+		db_int_text(r, conf_int("prekeys.max")));
 	if (err)
 		return err;
 	out->added = db_int(res, 0, "added");

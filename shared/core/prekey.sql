@@ -5,7 +5,7 @@ SELECT identity_key FROM device
 WHERE id = :deviceId::uuid AND account_id = :me::uuid AND revoked_at IS NULL;
 
 -- name: prekey_store :one
-SELECT added, remaining, first FROM prekey_store(:me::uuid, :deviceId::uuid, :identity, :signedPreKey, :signature,
+SELECT added, remaining, first, _event FROM prekey_store(:me::uuid, :device::uuid, :deviceId::uuid, :identity, :signedPreKey, :signature,
 	:oneTime::text[], :registrationId::bigint, :max::integer);
 
 -- name: prekey_bundle :one

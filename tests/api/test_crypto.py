@@ -36,6 +36,15 @@ def test_keys_of_the_signal_protocol_are_taken_as_they_are(alice, bob):
     assert bundle["identityKey"] == keys["identityKey"] and bundle["oneTimePreKey"] == keys["oneTimePreKeys"][0]
 
 
+def test_the_other_devices_learn_when_a_device_can_be_encrypted_for(alice):
+    tablet = add_device(alice)
+    with alice.listen() as live:
+        tablet.publish_keys(1)
+        assert live.wait_for("device.updated", deviceId=tablet.device)["hasKeys"] is True
+        tablet.publish_keys(1)
+        live.never("device.updated")
+
+
 def test_the_same_identity_may_register_again(alice, bob):
     alice.post("/crypto/keys", material(alice, 2))
     later = material(alice, 1)
