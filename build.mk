@@ -98,6 +98,17 @@ gen/programs: list-again
 .PHONY: list-again
 list-again:
 
+# The daemon's own queries.
+JOBS_SQL = $(wildcard $(top_srcdir)/jobs/*.sql)
+gen/jobs_sql.c gen/jobs_sql.h: gen/jobs_sql.stamp ;
+gen/jobs_sql.stamp: $(JOBS_SQL) $(CORE_SQL) $(CORE_USERS) bin/apigen
+	$(call say,GEN)$(MKDIR_P) gen/new && bin/apigen core --name jobs $(addprefix --sql ,$(JOBS_SQL)) \
+		$(addprefix --core-sql ,$(CORE_SQL)) --used-in $(CORE_USERS) \
+		--out-c gen/new/jobs_sql.c --out-h gen/new/jobs_sql.h && \
+		$(call take,gen/new,gen,jobs_sql.c jobs_sql.h) && touch $@
+bin/rk-jobs: obj/gen/jobs_sql.o
+$(call objects,$(call sources,jobs)) obj/gen/jobs_sql.o: | gen/jobs_sql.h
+
 rookery.conf: bin/rk-ctl
 	$(call say,GEN)bin/rk-ctl config --template >$@.tmp && mv $@.tmp $@
 

@@ -16,6 +16,7 @@ static struct {
 	redisReply **replies;
 	int pending, answered, room;
 	time_t not_before; /* of the next attempt to connect, so that a dead Redis costs little */
+	bool away;         /* which has been mentioned */
 } cache;
 
 static void
@@ -49,9 +50,14 @@ cache_ok(void)
 	cache.conn = redisConnectUnixWithTimeout(conf_str("redis.socket"), limit);
 	if (cache.conn && !cache.conn->err) {
 		redisSetTimeout(cache.conn, limit);
+		if (cache.away)
+			log_info("redis is back");
+		cache.away = false;
 		return true;
 	}
-	log_error("no redis", "why", cache.conn ? cache.conn->errstr : "out of memory");
+	if (!cache.away)
+		log_error("no redis", "why", cache.conn ? cache.conn->errstr : "out of memory");
+	cache.away = true;
 	cache_close();
 	cache.not_before = time(NULL) + 1;
 	return false;
@@ -108,6 +114,7 @@ cache_flush(void)
 
 		if (redisGetReply(cache.conn, &reply) != REDIS_OK) {
 			log_error("redis lost", "why", cache.conn->errstr);
+			cache.away = true;
 			cache_close();
 			return ERR_UNAVAILABLE;
 		}

@@ -119,6 +119,7 @@ const struct setting conf_table[] = {
 	DURATION("qr.validity", "1d", "1m", "3650d", "Validity of a QR code that names none"),
 	DURATION("qr.max_validity", "30d", "1m", "3650d", "Longest validity of a QR code"),
 	DURATION("invitation.lifetime", "30d", "1h", "3650d", "Validity of an invitation"),
+	TEXT("invitation.link", "", "Address that invitations name for getting the app"),
 	TEXT("invitation.link", "", "Where people get the app: the last line of an invitation"),
 
 	GROUP("Events"),
@@ -142,7 +143,8 @@ const struct setting conf_table[] = {
 	DURATION("jobs.tick", "1s", "1s", "1m", "How often the jobs daemon looks for due work"),
 	DURATION("jobs.sweep", "10s", "1s", "1h", "How far back the sweeper compares events with the stream"),
 	COUNT("jobs.batch", "500", "1", "100000", "Rows one job changes in one transaction"),
-	DURATION("jobs.expire", "60s", "1s", "1d", "How often expired codes, sessions and tickets are removed"),
+	DURATION("jobs.expire", "60s", "1s", "1d", "How often rows that have had their time are removed"),
+	DURATION("jobs.settle", "1h", "1s", "1d", "How often positions of devices that mostly send are moved up"),
 	DURATION("jobs.keep_failed", "7d", "1h", "3650d", "Failed deliveries are kept so long"),
 
 	GROUP("Mail"),

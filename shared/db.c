@@ -73,9 +73,11 @@ db_connect(const char *options)
 	return PQconnectdbParams(keys, values, 0);
 }
 
+/* A database that is away is mentioned once, not at every attempt. */
 static bool
 connect_now(void)
 {
+	static bool away;
 	char options[160];
 
 	snprintf(options, sizeof options,
@@ -86,10 +88,15 @@ connect_now(void)
 	db_close();
 	db.conn = db_connect(options);
 	if (PQstatus(db.conn) != CONNECTION_OK) {
-		log_error("no database", "why", PQerrorMessage(db.conn));
+		if (!away)
+			log_error("no database", "why", PQerrorMessage(db.conn));
+		away = true;
 		db_close();
 		return false;
 	}
+	if (away)
+		log_info("the database is back");
+	away = false;
 	db.last_used = time(NULL);
 	return true;
 }

@@ -1,0 +1,281 @@
+/* sweep: see sweep.h. */
+#include "sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "cache.h"
+#include "clock.h"
+#include "conf.h"
+#include "core/message.h"
+#include "db.h"
+#include "err.h"
+#include "event.h"
+#include "idmap.h"
+#include "jobs_sql.h"
+#include "log.h"
+#include "req.h"
+#include "stream.h"
+
+enum {
+	GRACE_MS = 1000,    /* from the first time a row is missed until it is repeated */
+	BUSY = 200,         /* entries of one reading after which the next comes soon */
+	MOST_ROWS = 200000, /* of one comparison */
+	CHUNK = 500,        /* events repeated at once */
+	MARK_MS = 5000,     /* the mark moves by steps of at least that */
+};
+
+enum kind { EVENTS, MESSAGES, KINDS };
+
+static struct {
+	struct stream_place place;
+	struct idmap seen;    /* events in the stream, with the time of their entry */
+	struct idmap missing; /* rows without an entry, with the time (clock_steady) they were first
+				 missed */
+	int64_t floor[KINDS]; /* rows older than this are not compared */
+	bool primed;          /* .seen holds what the stream holds */
+} sweep;
+
+/* ---- the stream ----------------------------------------------------------------------------- */
+
+static void
+take(void *ctx, const struct id16 *id, int64_t ms)
+{
+	idmap_put(ctx, id, ms);
+}
+
+static void
+forget(void)
+{
+	idmap_clear(&sweep.seen);
+	idmap_clear(&sweep.missing);
+	memset(sweep.floor, 0, sizeof sweep.floor);
+	sweep.primed = false;
+}
+
+/* Read to the end of the stream. */
+static int
+read_tail(int64_t *entries)
+{
+	int err;
+
+	*entries = 0;
+	do {
+		if ((err = stream_read(&sweep.place, take, &sweep.seen)))
+			return err;
+		if (sweep.place.another) {
+			log_info("the stream is another one");
+			forget();
+		} else if (sweep.place.cut) {
+			log_warn("the stream was cut before it was read");
+		}
+		*entries += sweep.place.entries;
+	} while (sweep.place.more);
+	return 0;
+}
+
+int
+sweep_tail(struct req *r, struct report *out)
+{
+	int64_t entries;
+	int err = read_tail(&entries);
+
+	(void)r;
+	out->again = entries > BUSY ? AGAIN_SOON : AGAIN_LATER;
+	return err;
+}
+
+/* ---- the rows ------------------------------------------------------------------------------- */
+
+/* A comparison under way. */
+struct pass {
+	int64_t most;   /* rows of a kind at most */
+	int64_t now;    /* clock_steady in milliseconds */
+	int64_t oldest; /* moment of the oldest row that is missing */
+	struct idmap missing;
+};
+
+/* One kind's ids, 32 digits each, the newest first. */
+static void
+compare(struct pass *p, enum kind kind, const char *digits)
+{
+	size_t n = strlen(digits) / 32;
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const int64_t *since;
+		char text[33] = "";
+		struct id16 id;
+
+		memcpy(text, digits + 32 * i, 32);
+		id16_parse(text, &id);
+		ms = id16_ms(&id);
+		if (idmap_find(&sweep.seen, &id))
+			continue;
+		since = idmap_find(&sweep.missing, &id);
+		idmap_put(&p->missing, &id, since ? *since : p->now);
+		if (ms < p->oldest)
+			p->oldest = ms;
+	}
+	if ((int64_t)n >= p->most && ms > sweep.floor[kind]) {
+		log_info("older events are not compared with the stream", "kind",
+		    kind == EVENTS ? "events" : "messages");
+		sweep.floor[kind] = ms;
+	}
+}
+
+static const char *
+since(struct req *r, enum kind kind)
+{
+	int64_t from = sweep.place.swept - conf_int("jobs.sweep") * 1000;
+
+	return db_int_text(r, from > sweep.floor[kind] ? from : sweep.floor[kind]);
+}
+
+/* Find what is missing, with p->oldest the moment before which nothing is. */
+static int
+find_missing(struct req *r, struct pass *p)
+{
+	struct db_res *horizon, *recent;
+	int err;
+
+	/* The horizon first: what it does not speak of is visible to the second statement. */
+	if ((err = sql_jobs_horizon(r, &horizon)) ||
+	    (err = sql_jobs_recent(
+		 r, &recent, since(r, EVENTS), db_int_text(r, p->most), since(r, MESSAGES))))
+		return err;
+	p->oldest = db_int(horizon, 0, "horizon");
+	compare(p, EVENTS, db_get(recent, 0, "events"));
+	compare(p, MESSAGES, db_get(recent, 0, "messages"));
+	idmap_free(&sweep.missing);
+	sweep.missing = p->missing;
+	sweep.seen.floor = sweep.place.swept - 2 * conf_int("jobs.sweep") * 1000;
+	sweep.primed = true;
+	return 0;
+}
+
+/* ---- repeating ------------------------------------------------------------------------------ */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return id16_compare(a, b);
+}
+
+/* The oldest of those that have been missing long enough, at most CHUNK; *more when there are
+ * others. */
+static int
+due(struct req *r, int64_t now, struct id16 **out, bool *more)
+{
+	size_t n = 0;
+	struct id16 *ids = arena_alloc(r->arena, (sweep.missing.used + 1) * sizeof *ids);
+
+	for (size_t i = 0; i < sweep.missing.room; i++) {
+		const struct idmap_entry *e = &sweep.missing.table[i];
+
+		if (e->used && now - e->value >= GRACE_MS)
+			ids[n++] = e->id;
+	}
+	qsort(ids, n, sizeof *ids, compare_ids);
+	*out = ids;
+	*more = n > CHUNK;
+	return n > CHUNK ? CHUNK : (int)n;
+}
+
+static const char *
+id_array(struct req *r, const struct id16 *ids, int n)
+{
+	const char *texts[CHUNK];
+
+	for (int i = 0; i < n; i++) {
+		char *text = arena_alloc(r->arena, ID16_TEXT);
+
+		id16_text(&ids[i], text);
+		texts[i] = text;
+	}
+	return db_array(r, texts, n);
+}
+
+/* Queue both kinds in the order they were made, a message before what was done to it; the ids in
+ * that order. */
+static int
+queue_in_order(struct req *r, struct db_res *events, struct db_res *messages, struct id16 *order)
+{
+	int e = 0, m = 0, n = 0;
+
+	while (e < db_rows(events) || m < db_rows(messages)) {
+		bool message = m < db_rows(messages) &&
+			       (e >= db_rows(events) || strcmp(db_get(messages, m, "created_at"),
+							    db_get(events, e, "created_at")) <= 0);
+
+		if (message) {
+			struct message_view view = message_view_at(r, messages, m);
+
+			message_announce(r, &view, db_get(messages, m, "member_version"),
+			    db_get(messages, m, "recipients"));
+			id16_parse(view.id, &order[n++]);
+			m++;
+		} else {
+			event_queue_json(r, db_get(events, e, "event"));
+			id16_parse(db_get(events, e, "id"), &order[n++]);
+			e++;
+		}
+	}
+	return n;
+}
+
+/* Put events into the stream again.  Answers how many Redis took, or -1 when it is gone. */
+static int
+repeat(struct req *r, const struct id16 *ids, int n)
+{
+	const char *list = id_array(r, ids, n);
+	struct db_res *events, *messages;
+	struct id16 order[CHUNK];
+	int queued, took = 0;
+
+	if (sql_jobs_events(r, &events, list) || sql_jobs_messages(r, &messages, list))
+		return -1;
+	queued = queue_in_order(r, events, messages, order);
+	event_publish(&r, 1);
+	for (int i = 0; i < queued; i++) {
+		if (!cache_str(i)) /* XADD answers the entry's id */
+			continue;
+		idmap_put(&sweep.seen, &order[i], clock_now() / 1000);
+		took++;
+	}
+	log_info("events repeated", "count", db_int_text(r, took));
+	return took == queued ? took : -1;
+}
+
+int
+sweep_run(struct req *r, struct report *out)
+{
+	struct pass pass = {.now = clock_steady() / 1000};
+	struct id16 *ids;
+	int64_t entries;
+	int err, n;
+	bool more;
+
+	if ((err = read_tail(&entries)))
+		return err;
+	pass.most = sweep.primed ? MOST_ROWS : conf_int("events.keep");
+	if ((err = find_missing(r, &pass)))
+		return err;
+	n = due(r, pass.now, &ids, &more);
+	if (n > 0 && (out->rows = repeat(r, ids, n)) < 0) {
+		out->rows = 0;
+		return ERR_UNAVAILABLE;
+	}
+	if (more)
+		out->again = AGAIN_NOW;
+	if (n > 0 || pass.oldest - sweep.place.swept < MARK_MS)
+		return 0;
+	return stream_mark(&sweep.place, pass.oldest);
+}
+
+int64_t
+sweep_mark(void)
+{
+	return sweep.place.swept;
+}
