@@ -217,6 +217,10 @@ def test_a_registered_number_is_refused_unless_it_signs_in(farm, nobody, alice):
     assert alive(again) and alive(alice)
 
 
+def test_one_telephone_is_one_account_however_it_is_written(nobody, alice):
+    refused(start(nobody, alice.phone.replace("+49", "+490"), expect=409), field="phoneNumber")
+
+
 def test_signing_in_with_a_number_nobody_has_makes_the_account(farm, nobody, number):
     answer = sign_in(farm, nobody, number)
     assert answer["status"] == "verified" and alive(as_account(farm, answer))
