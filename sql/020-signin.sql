@@ -143,10 +143,10 @@ BEGIN
 		FROM device_revoke(p_account, v_gone) r;
 	END LOOP;
 	INSERT INTO device (id, account_id, name, fingerprint, identity_key)
-	VALUES (p_id, p_account, p_name, p_fingerprint, p_key);
-	device_id := p_id;
-	_event := _event || jsonb_build_array(emit('device.added', NULL, NULL, ARRAY[p_account],
-		jsonb_build_object('deviceId', p_id, 'deviceName', p_name), NULL, p_id));
+	VALUES (p_id, p_account, p_name, p_fingerprint, p_key)
+	RETURNING * INTO d;
+	device_id := d.id;
+	_event := _event || jsonb_build_array(device_emit('device.added', d, d.id));	-- see 021
 END $$;
 
 -- Take one of the attempts at a PIN before it is looked at, so that guesses made at once are counted too; the right
