@@ -95,6 +95,7 @@ const struct setting conf_table[] = {
 	LIMIT("limit.groups", "120/60", "Making and changing groups"),
 	LIMIT("limit.invitations", "20/3600", "Invitations sent to people without an account"),
 	LIMIT("limit.qr", "30/3600", "QR codes made"),
+	LIMIT("limit.health", "0", "Health checks and metrics"),
 	LIMIT("limit.media", "120/60", "Uploads and downloads"),
 
 	GROUP("Messages, groups and queues"),

@@ -43,6 +43,7 @@ struct http_request {
 	int64_t total_ms;          /* 0: 10 s */
 	size_t max_reply;          /* bytes of the reply's body; 0: 64 KiB */
 	int redirects;             /* to follow at most; 0: none, a 3xx is answered as it is */
+	const char *unix_socket;   /* HTTP_TRUSTED: connect to this path, whatever the URL's host; NULL: no */
 };
 
 struct http_reply {
