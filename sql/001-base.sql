@@ -75,12 +75,16 @@ $$;
 --	except_device		not this one (the device that made the change)
 CREATE FUNCTION emit(type text, conversation uuid, version integer, recipients uuid[], payload jsonb,
 	devices uuid[] DEFAULT NULL, except_device uuid DEFAULT NULL) RETURNS jsonb
-LANGUAGE sql VOLATILE AS $$
-	INSERT INTO event AS e (id, type, conversation_id, member_version, recipients, device_ids,
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	e event;
+BEGIN
+	INSERT INTO event AS n (id, type, conversation_id, member_version, recipients, device_ids,
 		except_device_id, payload)
 	VALUES (uuid7(), $1, $2, $3, $4, $6, $7, coalesce($5, '{}'))
-	RETURNING event_json(e)
-$$;
+	RETURNING n.* INTO e;
+	RETURN event_json(e);
+END $$;
 
 -- The events of the last seconds, for the sweeper, oldest first.
 CREATE FUNCTION event_recent(age interval) RETURNS TABLE (id uuid, created_at timestamptz, _event jsonb)

@@ -210,11 +210,15 @@ END $$;
 
 -- Note a change under the lock, and, when members come or go, raise the version; answers the row.
 CREATE FUNCTION conversation_touch(p_conversation uuid, p_versions integer) RETURNS conversation
-LANGUAGE sql VOLATILE AS $$
-	UPDATE conversation c SET member_version = c.member_version + p_versions,
-		changed_xid = greatest(c.changed_xid, pg_current_xact_id())
-	WHERE c.id = p_conversation RETURNING c.*
-$$;
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	c conversation;
+BEGIN
+	UPDATE conversation u SET member_version = u.member_version + p_versions,
+		changed_xid = greatest(u.changed_xid, pg_current_xact_id())
+	WHERE u.id = p_conversation RETURNING u.* INTO c;
+	RETURN c;
+END $$;
 
 -- Lock a group for p_actor, who must hold one of p_roles there; answers its profile.
 --	404	no such group	403	not a member, or not in that role

@@ -106,6 +106,8 @@ CREATE TRIGGER device_start AFTER INSERT ON device FOR EACH ROW EXECUTE FUNCTION
 --				not_member, closed (by a block) or not_allowed (only admins post)
 --	message_id, seq …	the message; with 409 the first one that had the client id
 --	recipients		direct: both accounts, comma separated, as an event's "to"
+-- The plans inside are kept as long as the connection; enable_seqscan is off so that one made while a table was
+-- nearly empty still fits when it is full.
 -- Statuses: 400 yourself, or mentions; 403 not a member, closed by a block, or only admins post;
 -- 404 conversation, recipient or reply; 409 client id seen before, in whatever conversation.
 CREATE FUNCTION message_send(p_ids uuid[], p_senders uuid[], p_devices uuid[], p_conversations uuid[],
@@ -114,7 +116,7 @@ CREATE FUNCTION message_send(p_ids uuid[], p_senders uuid[], p_devices uuid[], p
 	p_mentions text[] DEFAULT NULL)
 RETURNS TABLE (item integer, status integer, message_id uuid, conversation_id uuid, seq bigint,
 	member_version integer, created_at timestamptz, conversation_kind text, recipients text, problem text)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
 	n integer := cardinality(p_ids);
@@ -304,10 +306,11 @@ END $$;
 
 -- The event of a change to a message, to the members of now.
 CREATE FUNCTION message_emit(p_type text, m message, p_payload jsonb, p_device uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE AS $$
-	SELECT emit(p_type, c.id, c.member_version, NULL, p_payload, NULL, p_device)
-	FROM conversation c WHERE c.id = m.conversation_id
-$$;
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	RETURN emit(p_type, c.id, c.member_version, NULL, p_payload, NULL, p_device)
+	FROM conversation c WHERE c.id = m.conversation_id;
+END $$;
 
 -- Replace the body of one's own message.  p_meta NULL keeps the fields; p_version, when given, is the version the
 -- client edited.

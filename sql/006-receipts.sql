@@ -1,4 +1,7 @@
 -- Delivery and reading as positions, what waits for a device, and synchronisation by change.
+--
+-- The functions that every client calls all the time keep one plan a connection (plan_cache_mode): their arrays are
+-- short, which the planner cannot know, and planning them anew would cost more than running them.
 
 -- ---- what waits for a device -------------------------------------------------------------------
 
@@ -34,19 +37,21 @@ $$;
 -- show, because created_at never falls as seq rises.
 CREATE FUNCTION device_queue(p_account uuid, p_device uuid, p_limit integer, p_offset integer DEFAULT 0)
 RETURNS SETOF message
-LANGUAGE sql STABLE AS $$
-	SELECT q.* FROM device_waiting(p_account, p_device) w
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+	RETURN QUERY SELECT q.* FROM device_waiting(p_account, p_device) w
 	CROSS JOIN LATERAL (
 		SELECT m.* FROM device_owed(p_account, p_device, w.conversation_id, w.after_seq, w.upto_seq) m
 		ORDER BY m.seq LIMIT p_offset + p_limit) q
-	ORDER BY q.created_at, q.conversation_id, q.seq LIMIT p_limit OFFSET p_offset
-$$;
+	ORDER BY q.created_at, q.conversation_id, q.seq LIMIT p_limit OFFSET p_offset;
+END $$;
 
 CREATE FUNCTION device_queue_count(p_account uuid, p_device uuid) RETURNS bigint
-LANGUAGE sql STABLE AS $$
-	SELECT count(*) FROM device_waiting(p_account, p_device) w
-	CROSS JOIN LATERAL device_owed(p_account, p_device, w.conversation_id, w.after_seq, w.upto_seq) m
-$$;
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+	RETURN count(*) FROM device_waiting(p_account, p_device) w
+	CROSS JOIN LATERAL device_owed(p_account, p_device, w.conversation_id, w.after_seq, w.upto_seq) m;
+END $$;
 
 -- ---- acknowledgement ---------------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ END $$;
 -- this account's to see.
 CREATE FUNCTION message_ack(p_account uuid, p_device uuid, p_ids uuid[])
 RETURNS TABLE (acked uuid[], already uuid[], unknown uuid[], _event jsonb)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
 	c record;
@@ -172,7 +177,7 @@ BEGIN
 			FROM (SELECT m.sender_id, jsonb_agg(m.id ORDER BY m.seq) AS ids, max(m.seq) AS seq
 				FROM message m WHERE m.id = ANY (v_first) GROUP BY m.sender_id) g);
 	END LOOP;
-	unknown := ARRAY(SELECT DISTINCT i FROM unnest(p_ids) i WHERE i <> ALL (acked || already));
+	unknown := ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(acked || already));
 	RETURN NEXT;
 END $$;
 
@@ -182,7 +187,7 @@ END $$;
 CREATE FUNCTION conversation_read(p_account uuid, p_conversation uuid, p_seq bigint DEFAULT NULL,
 	p_device uuid DEFAULT NULL)
 RETURNS TABLE (conversation_id uuid, read_seq bigint, moved boolean, read_at timestamptz, _event jsonb)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
 	s member;
@@ -286,7 +291,7 @@ RETURN pg_snapshot_xmin(pg_current_snapshot());
 CREATE FUNCTION message_sync(p_account uuid, p_cursor text, p_since timestamptz, p_limit integer,
 	p_offset integer DEFAULT 0)
 RETURNS TABLE (messages jsonb, next_cursor text, has_more boolean)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	p sync_position := sync_parse(p_cursor, p_since);
 	v_end sync_position := ROW(sync_horizon(), uuid7_floor('epoch'), 0, NULL);
@@ -330,7 +335,7 @@ END $$;
 CREATE FUNCTION conversation_sync(p_account uuid, p_cursor text, p_since timestamptz, p_limit integer,
 	p_offset integer DEFAULT 0)
 RETURNS TABLE (conversations jsonb, next_cursor text, has_more boolean)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	p sync_position := sync_parse(p_cursor, p_since);
 	v_end sync_position := ROW(sync_horizon(), uuid7_floor('epoch'), 0, NULL);
