@@ -139,7 +139,7 @@ BEGIN
 			FROM device WHERE account_id = p_account AND revoked_at IS NULL) x
 		WHERE x.id = d.id OR x.place >= p_max
 	LOOP
-		SELECT sessions || r.sessions, _event || r._event INTO sessions, _event
+		SELECT device_enter.sessions || r.sessions, device_enter._event || r._event INTO sessions, _event
 		FROM device_revoke(p_account, v_gone) r;
 	END LOOP;
 	INSERT INTO device (id, account_id, name, fingerprint, identity_key)

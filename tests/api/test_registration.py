@@ -268,6 +268,17 @@ def test_when_an_account_has_all_its_devices_the_one_unseen_for_longest_goes(far
         assert not alive(third) and alive(second) and alive(fourth) and alive(fifth)
 
 
+def test_every_device_that_goes_is_signed_out_at_once(farm, nobody, alice):
+    gone = [alice, *(as_account(farm, sign_in(farm, nobody, alice.phone, f"d{n}")) for n in range(2))]
+    stays = as_account(farm, sign_in(farm, nobody, alice.phone, "d3"))
+    with stays.listen() as live, settings(farm, APP, **{"device.max": "2"}):
+        assert alive(as_account(farm, sign_in(farm, nobody, alice.phone, "d4")))
+        for device in gone:
+            live.wait_for("device.removed", deviceId=device.device)
+            live.never("device.removed", within=0.1, deviceId=device.device)
+    assert [alive(device) for device in [*gone, stays]] == [False, False, False, True]
+
+
 # ---- delivery -----------------------------------------------------------------------------------
 
 
