@@ -136,11 +136,20 @@ gen/routes-$(1).%.conf: $(call yaml_of,$(call families_of,$(1))) bin/apigen
 endef
 $(foreach s,$(SURFACES),$(eval $(call surface_rules,$(s))))
 
+# The reference page: our own files and those of its npm package (npm/ is filled by ./rookery up).
+WEB_PACKAGE_FILES = $(addprefix npm/node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE)
+.PHONY: web-files
+web-files:
+	@$(MKDIR_P) web/docs && for f in $(wildcard $(top_srcdir)/web/docs/*) $(wildcard $(WEB_PACKAGE_FILES)); do \
+		cmp -s $$f web/docs/$${f##*/} || $(INSTALL_DATA) $$f web/docs/ || exit 1; done
+
 define install_trees
 	$(MKDIR_P) $(DESTDIR)$(pkgdatadir)/contracts $(DESTDIR)$(pkgdatadir)/web
 	for f in $(FAMILIES); do $(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/contracts/$${f%/*}" && \
 		$(INSTALL_DATA) $(top_srcdir)/fcgi-apps/$$f/$${f#*/}.yaml \
 			"$(DESTDIR)$(pkgdatadir)/contracts/$$f.yaml" || exit 1; done
+	if test -d web/docs; then $(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/web/docs" && \
+		$(INSTALL_DATA) web/docs/* "$(DESTDIR)$(pkgdatadir)/web/docs"; fi
 	for f in $(OPENAPI); do $(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/$${f%/*}" && \
 		$(INSTALL_DATA) $$f "$(DESTDIR)$(pkgdatadir)/$$f" || exit 1; done
 endef

@@ -29,7 +29,7 @@ build_all() # configure arguments
 build_web()
 {
 	local from=$ROOT/web into=$BUILD/npm
-	[ -f "$from/package.json" ] || return 0
+	[ -f "$from/package-lock.json" ] || return 0
 	if [ ! -d "$into/node_modules" ] || ! cmp -s "$from/package-lock.json" "$into/package-lock.json"; then
 		mkdir -p "$into" && cp "$from/package.json" "$from/package-lock.json" "$into/" || return 1
 		(cd "$into" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund) || {

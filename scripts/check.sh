@@ -75,7 +75,7 @@ test()
 	BUILD=$BUILD/test${sanitize:+-sanitize}
 	step "Debian packages" need_for_up "$HTTPD"
 	step "build for tests" build_all --enable-reply-check ${sanitize:+--enable-sanitizers}
-	[ ! -f "$ROOT/web/package.json" ] || step "reference pages" build_web
+	[ ! -f "$ROOT/web/package-lock.json" ] || step "reference pages" build_web
 	if [ -n "$sanitize" ]; then
 		export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 	fi

@@ -78,5 +78,5 @@ need_for_up()
 	# shellcheck disable=SC2086
 	need_packages $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST \
 		$([ "$1" = apache ] && echo $PACKAGES_APACHE)
-	[ ! -f "$ROOT/web/package.json" ] || command -v npm >/dev/null || need_packages nodejs npm
+	[ ! -f "$ROOT/web/package-lock.json" ] || command -v npm >/dev/null || need_packages nodejs npm
 }
