@@ -177,7 +177,7 @@ class Farm:
 
     def kill(self, service, worker=False):
         """Kill what runs under a service name, or one worker of it; the pid that was killed."""
-        pid = self.pid(service)
+        pid = eventually(lambda: self.alive(service))
         pid = self.children(pid)[0] if worker else pid
         os.kill(pid, signal.SIGKILL)
         return pid
