@@ -137,7 +137,8 @@ endef
 $(foreach s,$(SURFACES),$(eval $(call surface_rules,$(s))))
 
 # The reference page: our own files and those of its npm package (npm/ is filled by ./rookery up).
-WEB_PACKAGE_FILES = $(addprefix npm/node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE)
+WEB_PACKAGE_FILES = $(addprefix npm/node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css \
+	LICENSE NOTICE)
 .PHONY: web-files
 web-files:
 	@$(MKDIR_P) web/docs && for f in $(wildcard $(top_srcdir)/web/docs/*) $(wildcard $(WEB_PACKAGE_FILES)); do \
