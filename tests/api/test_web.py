@@ -22,8 +22,23 @@ def ticket_of(account, session=None, nonce=NONCE):
     return account.post(f"/web/sessions/{session}/websocket-tokens", {"clientNonce": nonce})["token"]
 
 
-def socket(account, **auth):
-    return Live(f"ws://{account.site.host}:{account.site.port}/ws", {"type": "auth", **auth})
+def connect(account, path="/api/v1/ws"):
+    return Live(f"ws://{account.site.host}:{account.site.port}{path}")
+
+
+def by_ticket(account, ticket, nonce=NONCE):
+    """A socket that a ticket opened."""
+    live = connect(account)
+    live.sign_in({"ticket": ticket, "nonce": nonce})
+    return live
+
+
+def refuses(account, ticket, nonce=NONCE):
+    """The relay ends a connection that shows such a ticket, and says nothing else."""
+    live = connect(account)
+    live.send({"type": "auth", "ticket": ticket, "nonce": nonce})
+    live.wait_closed()
+    return not any(frame["type"] == "ready" for frame in live.frames)
 
 
 def when(text):
@@ -46,8 +61,8 @@ def test_the_configuration_is_what_the_server_enforces(farm, alice):
 
 def test_the_configuration_names_the_websocket(alice):
     path = alice.get("/web/clients/config")["webSocketPath"]
-    with Live(f"ws://{alice.site.host}:{alice.site.port}{path}", {"type": "auth", "token": alice.token}) as live:
-        live.wait_for("ready")
+    with connect(alice, path) as live:
+        live.sign_in({"token": alice.token})
 
 
 # ---- sessions -----------------------------------------------------------------------------------
@@ -89,19 +104,15 @@ def test_web_operations_need_a_token(nobody, alice):
 
 def test_a_ticket_opens_one_socket_as_its_owner(alice, bob):
     ticket = ticket_of(alice)
-    with socket(alice, ticket=ticket, nonce=NONCE) as live:
-        live.wait_for("ready")
+    with by_ticket(alice, ticket) as live:
         bob.say(alice)
         live.wait_for("message.new")
-        again = socket(alice, ticket=ticket, nonce=NONCE)
-        again.wait_closed()
-        assert not any(frame["type"] == "ready" for frame in again.frames)
+        assert refuses(alice, ticket)
+        live.never("ready")
 
 
 def test_a_ticket_is_worth_nothing_with_another_nonce(alice):
-    thief = socket(alice, ticket=ticket_of(alice), nonce=NONCE[::-1])
-    thief.wait_closed()
-    assert not any(frame["type"] == "ready" for frame in thief.frames)
+    assert refuses(alice, ticket_of(alice), NONCE[::-1])
 
 
 def test_a_ticket_expires(farm, alice):
@@ -114,9 +125,7 @@ def test_a_ticket_expires(farm, alice):
     assert not any(answer["token"] in text or NONCE in text for key in keys for text in (key, farm.redis.get(key) or ""))
     for key in keys:
         farm.redis.expire(key, 0)
-    late = socket(alice, ticket=answer["token"], nonce=NONCE)
-    late.wait_closed()
-    assert not any(frame["type"] == "ready" for frame in late.frames)
+    assert refuses(alice, answer["token"])
 
 
 def test_each_ticket_is_another(alice):
@@ -156,8 +165,7 @@ def test_a_session_ends_with_the_sign_in_that_opened_it(alice):
 
 def test_removing_the_device_ends_the_socket_that_a_ticket_opened(alice):
     tablet = add_device(alice)
-    with socket(alice, ticket=ticket_of(tablet), nonce=NONCE) as live:
-        live.wait_for("ready")
+    with by_ticket(alice, ticket_of(tablet)) as live:
         alice.delete(f"/devices/{tablet.device}")
         live.wait_closed()
 
@@ -165,6 +173,6 @@ def test_removing_the_device_ends_the_socket_that_a_ticket_opened(alice):
 def test_the_socket_ends_with_the_web_session(farm, alice):
     session = alice.post("/web/sessions", fields())["sessionId"]
     farm.sql("UPDATE web_session SET expires_at = now() + interval '3 seconds' WHERE id = %s", session)
-    with socket(alice, ticket=ticket_of(alice, session), nonce=NONCE) as live:
-        assert live.wait_for("ready")["expiresInSeconds"] <= 3
-        live.wait_closed()
+    with by_ticket(alice, ticket_of(alice, session)) as live:
+        assert live.hello["expiresInSeconds"] <= 3
+        live.wait_closed(timeout=20)

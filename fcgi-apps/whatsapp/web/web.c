@@ -32,7 +32,7 @@ web_config(struct req *r, const struct web_config_in *in)
 		size_limit("document.max"), "maxImageSizeBytes", size_limit("image.max"),
 		"maxStatusDurationHours", (json_int_t)conf_int("status.lifetime") / HOUR,
 		"supportsWebRTC", 0, "supportsWebSocket", 1, "supportsOfflineQueue", 1,
-		"encryptionProtocol", "signal", "webSocketPath", "/ws"));
+		"encryptionProtocol", "signal", "webSocketPath", "/api/v1/ws"));
 }
 
 int
