@@ -41,13 +41,16 @@ stats_create(const struct family *f)
 	char dir[512], path[600];
 	size_t size = size_for(f->n_ops);
 	struct stats *s;
+	struct stat st;
 	int fd;
 
 	conf_run_path(dir, sizeof dir, "stats");
 	mkdir(dir, 0755);
 	snprintf(path, sizeof path, "%s/%s-%s", dir, f->surface, f->name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+	/* Never made smaller: workers of before a restart may have it mapped at its old size. */
+	if (fd < 0 || fstat(fd, &st) < 0 ||
+	    (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) < 0)) {
 		perror(path);
 		exit(1);
 	}
