@@ -196,6 +196,16 @@ def test_a_store_has_room_for_so_many(farm, store):
     store.put("too much")
 
 
+def test_entries_that_nobody_fetched_for_long_make_room(farm, store):
+    for name in "ab":
+        store.put(name)
+    farm.sql("UPDATE offline_queue_item SET queued_at = now() - interval '31 days' WHERE queue_id = %s AND message_id = 'a'",
+             store.id)
+    farm.sql("SELECT offline_queue_prune(make_interval(secs => %s))", farm.seconds("queue.keep"))
+    assert store.ids() == ["b"]
+    assert store.ack("a") == {"acknowledgedCount": 0, "remainingCount": 1}
+
+
 def test_a_device_has_one_store(alice, bob, store):
     refused(alice.post("/offline-queues", {"deviceId": alice.device, "clientPublicKey": b64(os.urandom(32))}, expect=409),
             field="deviceId")
