@@ -183,10 +183,11 @@ class Farm:
         return pid
 
     def kill_all(self, service):
-        """Kill a service and its children at once."""
-        pid = self.pid(service)
-        for victim in [*self.children(pid), pid]:
-            os.kill(victim, signal.SIGKILL)
+        """Kill a service and its children at once; some may go by themselves when they see the others go."""
+        pid = eventually(lambda: self.alive(service))
+        for victim in [pid, *self.children(pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
 
     def kill_session(self):
         """Kill the database process of one client, which makes PostgreSQL throw out all of them and recover."""
