@@ -170,7 +170,7 @@
 			defaultModelRendering: 'model',
 			displayRequestDuration: true,
 			requestSnippetsEnabled: true,
-			showExtensions: false,
+			showExtensions: true,
 			validatorUrl: null,
 			plugins: [search],
 			onComplete: () => follow(ui, spec),
