@@ -125,7 +125,6 @@ DECLARE
 	v_order integer[];
 	v_statuses integer[];
 	i integer;
-	v_closed boolean;
 	v_admins_only boolean;
 	v_low uuid;
 	v_high uuid;
@@ -169,27 +168,29 @@ BEGIN
 			last_seq = c.last_seq + 1,
 			last_message_at = greatest(c.last_message_at, clock_timestamp()),
 			changed_xid = greatest(c.changed_xid, v_xid)
-		WHERE c.id = v_targets[i] AND c.deleted_at IS NULL
-		RETURNING c.last_seq, c.member_version, c.last_message_at, c.kind, c.closed, c.admins_only,
-			c.direct_low, c.direct_high
-		INTO seq, member_version, created_at, conversation_kind, v_closed, v_admins_only, v_low, v_high;
+		WHERE c.id = v_targets[i] AND c.deleted_at IS NULL AND CASE
+			WHEN c.kind = 'direct' THEN NOT c.closed AND p_senders[i] IN (c.direct_low, c.direct_high)
+			ELSE EXISTS (SELECT FROM member m WHERE m.conversation_id = c.id
+				AND m.account_id = p_senders[i] AND m.left_version IS NULL) END
+		RETURNING c.last_seq, c.member_version, c.last_message_at, c.kind, c.admins_only, c.direct_low,
+			c.direct_high
+		INTO seq, member_version, created_at, conversation_kind, v_admins_only, v_low, v_high;
 		IF NOT FOUND THEN
-			status := 404;
-			problem := 'conversationId';
+			-- Nothing was touched; why?
+			SELECT CASE WHEN c.kind = 'direct' AND p_senders[i] IN (c.direct_low, c.direct_high)
+				THEN 'closed' ELSE 'not_member' END
+			INTO problem FROM conversation c WHERE c.id = v_targets[i] AND c.deleted_at IS NULL;
+			status := CASE WHEN FOUND THEN 403 ELSE 404 END;
+			problem := coalesce(problem, 'conversationId');
+			seq := NULL;
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
 
 		IF v_low IS NOT NULL THEN
 			recipients := v_low || ',' || v_high;
-			IF p_senders[i] <> v_low AND p_senders[i] <> v_high THEN
-				status := 403;
-				problem := 'not_member';
-			ELSIF v_closed THEN
-				status := 403;
-				problem := 'closed';
-			END IF;
 		ELSE
+			-- Asked again under the lock: a removal may have come in between.
 			SELECT m.role INTO v_role FROM member m WHERE m.conversation_id = v_targets[i]
 				AND m.account_id = p_senders[i] AND m.left_version IS NULL;
 			IF v_role IS NULL THEN
@@ -232,7 +233,9 @@ BEGIN
 			ORDER BY m.created_at LIMIT 1;
 		END IF;
 		-- Nobody else can have taken a number since: the lock is ours.
-		UPDATE conversation c SET last_seq = c.last_seq - 1 WHERE c.id = v_targets[i];
+		UPDATE conversation c SET last_seq = c.last_seq - 1, last_message_at = (SELECT m.created_at
+			FROM message m WHERE m.conversation_id = c.id AND m.seq = c.last_seq - 1)
+		WHERE c.id = v_targets[i];
 		RETURN NEXT;
 	END LOOP;
 END $$;
