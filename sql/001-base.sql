@@ -45,18 +45,17 @@ END $$;
 -- ---- events ------------------------------------------------------------------------------------
 
 -- What changed, for the relay and the jobs.  The row is the truth, the Redis entry the wire; the sweeper
--- adds the entries that a crash left out, and rows leave after a few days (event_prune).
+-- adds the entries that a crash left out, and rows leave when the stream has them.
 CREATE TABLE event (
 	id uuid PRIMARY KEY,
-	type text NOT NULL CONSTRAINT event_type_form CHECK (type ~ '^[a-z_]+(\.[a-z_]+)+$'),
+	type text NOT NULL,
 	conversation_id uuid,
 	member_version integer,
 	recipients uuid[],
 	device_ids uuid[],
 	except_device_id uuid,
 	payload jsonb NOT NULL,
-	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT event_has_audience CHECK (conversation_id IS NOT NULL OR recipients IS NOT NULL)
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX event_created_at ON event (created_at);
 
@@ -91,15 +90,4 @@ CREATE FUNCTION event_recent(age interval) RETURNS TABLE (id uuid, created_at ti
 LANGUAGE sql STABLE AS $$
 	SELECT e.id, e.created_at, event_json(e)
 	FROM event e WHERE e.created_at > clock_timestamp() - age ORDER BY e.created_at, e.id
-$$;
-
--- Drop events older than age; answers how many.
-CREATE FUNCTION event_prune(age interval, max_rows integer DEFAULT 10000) RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (
-		DELETE FROM event WHERE id IN (
-			SELECT o.id FROM event o WHERE o.created_at < clock_timestamp() - age
-			ORDER BY o.created_at LIMIT max_rows FOR UPDATE SKIP LOCKED)
-		RETURNING 1)
-	SELECT count(*) FROM gone
 $$;

@@ -74,7 +74,6 @@ CREATE TABLE login_session (
 	device_fingerprint text,
 	device_public_key text,
 	user_agent text,
-	attempts integer NOT NULL DEFAULT 0,
 	expires_at timestamptz NOT NULL,
 	used_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now()
@@ -142,7 +141,6 @@ CREATE TABLE invitation (
 	sent_at timestamptz
 );
 CREATE INDEX invitation_account ON invitation (account_id, created_at);
-CREATE INDEX invitation_queued ON invitation (created_at) WHERE status = 'queued';
 
 -- A code that adds its owner as a contact.  The token is shown again whenever the code is, so it is kept as it is; it
 -- gives away nothing but the profile and dies at expires_at.

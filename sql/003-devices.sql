@@ -45,7 +45,7 @@ CREATE UNIQUE INDEX session_previous_refresh_key ON session (previous_refresh_ha
 	WHERE previous_refresh_hash IS NOT NULL;
 CREATE INDEX session_expires_at ON session (expires_at);
 
--- One-time prekeys, handed out oldest first and exactly once (prekey_take).
+-- One-time prekeys, handed out oldest first and exactly once (prekey_take in 021).
 CREATE TABLE one_time_prekey (
 	device_id uuid NOT NULL REFERENCES device,
 	id bigint GENERATED ALWAYS AS IDENTITY,
@@ -93,54 +93,3 @@ CREATE TABLE offline_queue_item (
 	CONSTRAINT offline_queue_item_position UNIQUE (queue_id, position),
 	CONSTRAINT offline_queue_item_once UNIQUE (queue_id, message_id)
 );
-
--- ---- functions ---------------------------------------------------------------------------------
-
--- Take one prekey bundle of an account: of the device asked for, else of the one seen last that still has a
--- one-time key.  Two callers never get the same key; one whose transaction fails gives it back.
---	404	no account, no device, or no key material	409	no one-time key is left
-CREATE FUNCTION prekey_take(p_account uuid, p_device uuid DEFAULT NULL)
-RETURNS TABLE (device_id uuid, registration_id bigint, identity_key text, signed_prekey text,
-	signed_prekey_signature text, one_time_prekey text, key_id integer)
-LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
-DECLARE
-	d record;
-	k record;
-	found_bundle boolean := false;
-BEGIN
-	FOR d IN
-		SELECT * FROM device
-		WHERE account_id = p_account AND revoked_at IS NULL AND keys_registered_at IS NOT NULL
-			AND (p_device IS NULL OR id = p_device)
-		ORDER BY last_seen_at DESC, id
-	LOOP
-		found_bundle := true;
-		WITH oldest AS MATERIALIZED (
-			SELECT o.device_id, o.id FROM one_time_prekey o WHERE o.device_id = d.id
-			ORDER BY o.id LIMIT 1 FOR UPDATE SKIP LOCKED)
-		DELETE FROM one_time_prekey t USING oldest
-		WHERE t.device_id = oldest.device_id AND t.id = oldest.id
-		RETURNING t.public_key, t.key_id INTO k;
-		IF FOUND THEN
-			RETURN QUERY SELECT d.id, d.registration_id, d.identity_key, d.signed_prekey,
-				d.signed_prekey_signature, k.public_key, k.key_id;
-			RETURN;
-		END IF;
-	END LOOP;
-	IF found_bundle THEN
-		PERFORM fail(409, 'No one-time prekey is left');
-	END IF;
-	PERFORM fail(404, 'No prekeys are registered for this user');
-END $$;
-
--- Put one-time keys of a device on the shelf; keys it has there already are passed over.  Answers how many are new.
-CREATE FUNCTION prekey_add(p_device uuid, p_keys text[]) RETURNS integer
-LANGUAGE sql VOLATILE AS $$
-	WITH added AS (
-		INSERT INTO one_time_prekey (device_id, public_key)
-		SELECT p_device, k FROM unnest(p_keys) WITH ORDINALITY AS u (k, n) ORDER BY n
-		ON CONFLICT (device_id, public_key) DO NOTHING
-		RETURNING 1)
-	SELECT count(*)::integer FROM added
-$$;

@@ -57,12 +57,14 @@ CREATE TABLE conversation_profile (
 );
 CREATE UNIQUE INDEX group_title_taken ON conversation_profile (owner_id, title_key) WHERE title_key IS NOT NULL;
 
+CREATE DOMAIN member_role AS text CONSTRAINT member_role CHECK (VALUE IN ('owner', 'admin', 'member'));
+
 -- One row a stay.  An account is a member at version v when joined_version <= v < left_version, and may see
 -- the messages with joined_seq < seq <= left_seq.  The three positions are all that delivery and reading write.
 CREATE TABLE member (
 	conversation_id uuid NOT NULL REFERENCES conversation,
 	account_id uuid NOT NULL REFERENCES account,
-	role text NOT NULL DEFAULT 'member' CONSTRAINT member_role CHECK (role IN ('owner', 'admin', 'member')),
+	role member_role NOT NULL DEFAULT 'member',
 	joined_version integer NOT NULL,
 	joined_seq bigint NOT NULL DEFAULT 0,
 	joined_at timestamptz NOT NULL DEFAULT now(),
@@ -73,13 +75,23 @@ CREATE TABLE member (
 	read_seq bigint NOT NULL DEFAULT 0,
 	shown_read_seq bigint NOT NULL DEFAULT 0,	-- as far as read receipts let others know
 	read_receipts boolean,		-- overrides the account's for this conversation
-	PRIMARY KEY (conversation_id, account_id, joined_version),
-	CONSTRAINT member_left_whole CHECK ((left_version IS NULL) = (left_seq IS NULL)
-		AND (left_version IS NULL) = (left_at IS NULL) AND left_version > joined_version)
+	PRIMARY KEY (conversation_id, account_id, joined_version)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX member_current ON member (conversation_id, account_id) WHERE left_version IS NULL;
 CREATE UNIQUE INDEX member_one_owner ON member (conversation_id) WHERE role = 'owner' AND left_version IS NULL;
 CREATE INDEX member_account ON member (account_id, conversation_id);
+
+-- A stay ends whole, and after it began.  (A trigger, so that moving a position does not pay for it.)
+CREATE FUNCTION member_left_whole() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE check_violation USING CONSTRAINT = 'member_left_whole', TABLE = 'member',
+		MESSAGE = 'a stay ends at a later version, a sequence number and a time';
+END $$;
+CREATE TRIGGER member_left_whole AFTER INSERT OR UPDATE OF left_version, left_seq, left_at ON member FOR EACH ROW
+	WHEN ((NEW.left_version IS NULL) <> (NEW.left_seq IS NULL) OR (NEW.left_version IS NULL) <> (NEW.left_at IS NULL)
+		OR NEW.left_version <= NEW.joined_version)
+	EXECUTE FUNCTION member_left_whole();
 
 -- ---- direct conversations ----------------------------------------------------------------------
 

@@ -72,8 +72,8 @@ BEGIN
 	END LOOP;
 END $$;
 
--- Move a locked position from p_old to just before the first message the device is still owed, p_seqs counting
--- as acknowledged; those of p_seqs that lie behind a gap are kept one by one.  Answers the new position.
+-- Move a locked position from p_old to just before the first message the device is still owed, p_seqs (ascending)
+-- counting as acknowledged; those of p_seqs that lie behind a gap are kept one by one.  Answers the new position.
 -- Within one snapshot every message up to last_seq is there, since numbers are taken under the conversation's lock.
 CREATE FUNCTION position_advance(p_account uuid, p_device uuid, p_conversation uuid, p_old bigint, p_seqs bigint[])
 RETURNS bigint
@@ -105,15 +105,14 @@ END $$;
 
 -- A device has received messages: they leave its queue.  The first device of an account that says so makes
 -- the message delivered to the account, starts its time to live and tells the sender.  Ids may repeat and come in any
--- order.  acked are new, already were acknowledged before (or sent by this very device), unknown are not
--- this account's to see.
+-- order.  acked are new, already were acknowledged before (or are not owed: sent by this device, deleted, expired),
+-- unknown are not this account's to see.
 CREATE FUNCTION message_ack(p_account uuid, p_device uuid, p_ids uuid[])
 RETURNS TABLE (acked uuid[], already uuid[], unknown uuid[], _event jsonb)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
 	c record;
-	v_mortal uuid[];
 	v_ids uuid[];
 	v_seqs bigint[];
 	v_first uuid[];
@@ -124,27 +123,29 @@ DECLARE
 BEGIN
 	acked := '{}';
 	already := '{}';
+	unknown := '{}';
 	_event := '[]';
-	-- A message whose time to live begins is changed, and changes are made under the conversation's lock.
-	v_mortal := ARRAY(SELECT m.conversation_id FROM message m
-		WHERE m.id = ANY (p_ids) AND m.ttl_seconds IS NOT NULL AND m.deleted_at IS NULL);
-	IF v_mortal <> '{}' THEN
-		PERFORM FROM conversation l WHERE l.id = ANY (v_mortal) ORDER BY l.id FOR NO KEY UPDATE;
-	END IF;
 	FOR c IN
-		SELECT m.conversation_id AS id, array_agg(DISTINCT m.id) AS ids
-		FROM unnest(p_ids) i CROSS JOIN LATERAL message_visible(p_account, i) m
+		SELECT m.conversation_id AS id, array_agg(m.id) AS ids, array_agg(m.seq) AS seqs,
+			bool_or(m.ttl_seconds IS NOT NULL) AS mortal
+		FROM (SELECT DISTINCT unnest(p_ids)) AS i (id)
+		CROSS JOIN LATERAL message_visible(p_account, i.id) m
 		GROUP BY m.conversation_id ORDER BY m.conversation_id
 	LOOP
+		-- A message whose time to live begins is changed, and changes are made under the conversation's lock.
+		IF c.mortal THEN
+			PERFORM conversation_touch(c.id, 0);
+		END IF;
 		v_old := position_lock(p_device, c.id);
 		SELECT coalesce(array_agg(m.seq ORDER BY m.seq), '{}'), coalesce(array_agg(m.id ORDER BY m.seq), '{}')
 		INTO v_seqs, v_ids
-		FROM message i CROSS JOIN LATERAL device_owed(p_account, p_device, i.conversation_id,
-			greatest(i.seq - 1, v_old), i.seq) m
-		WHERE i.id = ANY (c.ids);
+		FROM unnest(c.seqs) AS i (seq) CROSS JOIN LATERAL device_owed(p_account, p_device, c.id,
+			greatest(i.seq - 1, v_old), i.seq) m;
 		acked := acked || v_ids;
-		already := already || ARRAY(SELECT i FROM unnest(c.ids) i WHERE i <> ALL (v_ids));
-		CONTINUE WHEN v_seqs = '{}';
+		IF cardinality(v_ids) < cardinality(c.ids) THEN
+			already := already || ARRAY(SELECT unnest(c.ids) EXCEPT SELECT unnest(v_ids));
+			CONTINUE WHEN v_ids = '{}';
+		END IF;
 
 		-- Delivered to the account now, and not already by another of its devices.
 		SELECT max(s.delivered_seq) INTO v_delivered FROM (SELECT m.delivered_seq FROM member m
@@ -163,12 +164,10 @@ BEGIN
 				AND s.delivered_seq < least(v_new, coalesce(s.left_seq, v_new));
 		END IF;
 		CONTINUE WHEN v_first = '{}';
-
-		IF c.id = ANY (v_mortal) THEN
+		IF c.mortal THEN
 			UPDATE message m SET changed_xid = pg_current_xact_id(),
 				expires_at = least(m.expires_at, v_now + make_interval(secs => m.ttl_seconds))
 			WHERE m.id = ANY (v_first) AND m.ttl_seconds IS NOT NULL;
-			PERFORM conversation_touch(c.id, 0);
 		END IF;
 		_event := _event || (
 			SELECT jsonb_agg(emit('message.delivered', NULL, NULL, ARRAY[g.sender_id],
@@ -177,7 +176,9 @@ BEGIN
 			FROM (SELECT m.sender_id, jsonb_agg(m.id ORDER BY m.seq) AS ids, max(m.seq) AS seq
 				FROM message m WHERE m.id = ANY (v_first) GROUP BY m.sender_id) g);
 	END LOOP;
-	unknown := ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(acked || already));
+	IF cardinality(acked) + cardinality(already) < cardinality(p_ids) THEN
+		unknown := ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(acked || already));
+	END IF;
 	RETURN NEXT;
 END $$;
 
@@ -379,40 +380,4 @@ BEGIN
 	END LOOP;
 	conversations := to_jsonb(v_items);
 	RETURN NEXT;
-END $$;
--- ---- the end of a device --------------------------------------------------------------------------
-
--- Revoke a device of an account: its sessions end, its keys and stores go.  The events end its sockets.
---	404	the account has no such device
-CREATE FUNCTION device_revoke(p_account uuid, p_device uuid)
-RETURNS TABLE (id uuid, revoked_at timestamptz, sessions uuid[], _event jsonb)
-LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
-DECLARE
-	v_at timestamptz;
-	v_sessions uuid[];
-BEGIN
-	UPDATE device d SET revoked_at = now(), updated_at = now(), push_token = NULL
-	WHERE d.id = p_device AND d.account_id = p_account AND d.revoked_at IS NULL
-	RETURNING d.revoked_at INTO v_at;
-	IF NOT FOUND THEN
-		PERFORM fail(404, 'There is no such device');
-	END IF;
-	WITH ended AS (
-		UPDATE session s SET revoked_at = v_at
-		WHERE s.device_id = p_device AND s.revoked_at IS NULL
-		RETURNING s.id)
-	SELECT coalesce(array_agg(ended.id), '{}') INTO v_sessions FROM ended;
-	UPDATE web_session w SET revoked_at = v_at
-	WHERE (w.device_id = p_device OR w.session_id = ANY (v_sessions)) AND w.revoked_at IS NULL;
-	DELETE FROM one_time_prekey o WHERE o.device_id = p_device;
-	DELETE FROM offline_queue q WHERE q.device_id = p_device;
-	DELETE FROM device_ack a WHERE a.device_id = p_device;
-	DELETE FROM device_position p WHERE p.device_id = p_device;
-	RETURN QUERY SELECT p_device, v_at, v_sessions,
-		(SELECT coalesce(jsonb_agg(emit('session.revoked', NULL, NULL, ARRAY[p_account],
-			jsonb_build_object('sessionId', s, 'deviceId', p_device))), '[]')
-		FROM unnest(v_sessions) s)
-		|| jsonb_build_array(emit('device.revoked', NULL, NULL, ARRAY[p_account],
-			jsonb_build_object('deviceId', p_device, 'revokedAt', rfc3339(v_at))));
 END $$;

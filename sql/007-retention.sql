@@ -1,5 +1,5 @@
--- What jobs run: messages whose time is up, and rows that nobody needs any more.  Each function works on a bounded
--- number of rows, skips what others hold, and answers how many it took; the caller goes on while there are more.
+-- What jobs run on conversations: messages whose time is up, conversations that were deleted, positions that lag.
+-- Each function works on a bounded number of rows; the caller goes on while there are more.
 
 -- Delete messages whose time is up, leaving tombstones; each answers its event.
 CREATE FUNCTION message_expire(p_now timestamptz DEFAULT now(), p_limit integer DEFAULT 500)
@@ -69,48 +69,3 @@ BEGIN
 	END LOOP;
 	RETURN v_moved;
 END $$;
-
--- Registrations that were not finished, and finished ones of long ago.
-CREATE FUNCTION phone_registration_prune(p_age interval DEFAULT '1 day') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM phone_registration WHERE expires_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
-CREATE FUNCTION login_session_prune(p_age interval DEFAULT '1 hour') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM login_session WHERE expires_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
--- Expired codes are answered with 410 for p_age, then forgotten.
-CREATE FUNCTION qr_code_prune(p_age interval DEFAULT '30 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM qr_code WHERE expires_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
-CREATE FUNCTION web_session_prune(p_age interval DEFAULT '7 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM web_session WHERE least(expires_at, revoked_at) < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
-CREATE FUNCTION session_prune(p_age interval DEFAULT '30 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM session s WHERE least(s.expires_at, s.revoked_at) < now() - p_age
-		AND NOT EXISTS (SELECT FROM web_session w WHERE w.session_id = s.id) RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
-CREATE FUNCTION invitation_prune(p_age interval DEFAULT '30 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM invitation WHERE expires_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
-CREATE FUNCTION contact_sync_prune(p_age interval DEFAULT '30 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM contact_sync WHERE created_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;

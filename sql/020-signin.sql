@@ -4,8 +4,6 @@
 -- register: the number must have no account yet.  signin: the account of the number is entered, or made.
 ALTER TABLE phone_registration ADD purpose text NOT NULL DEFAULT 'register'
 	CONSTRAINT phone_registration_purpose CHECK (purpose IN ('register', 'signin'));
--- Wrong PINs are counted at the account, whatever the sign-in they belong to.
-ALTER TABLE login_session DROP COLUMN attempts;
 
 -- When may the next code go to a number that got p_codes in p_window?  Null: now.
 CREATE FUNCTION registration_room(p_phone text, p_codes integer, p_window interval) RETURNS timestamptz

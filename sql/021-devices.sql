@@ -82,7 +82,6 @@ END $$;
 
 -- Revoke a device of an account: its sessions end, its keys and stores go.  p_by is not told.
 --	404	the account has no such device
-DROP FUNCTION device_revoke(uuid, uuid);
 CREATE FUNCTION device_revoke(p_account uuid, p_device uuid, p_by uuid DEFAULT NULL)
 RETURNS TABLE (id uuid, revoked_at timestamptz, sessions uuid[], _event jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -138,17 +137,10 @@ END $$;
 CREATE TRIGGER one_time_prekey_spend AFTER DELETE ON one_time_prekey
 	FOR EACH ROW EXECUTE FUNCTION one_time_prekey_spend();
 
-CREATE FUNCTION one_time_prekey_spent_prune(p_age interval DEFAULT '90 days') RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-	WITH gone AS (DELETE FROM one_time_prekey_spent WHERE spent_at < now() - p_age RETURNING 1)
-	SELECT count(*) FROM gone
-$$;
-
 -- Take one prekey bundle of an account: of the device asked for, else of the one seen last that still has a
 -- one-time key; never of p_except, the device that asks.  Two callers never get the same key; one whose transaction
 -- fails gives it back.
 --	404	no account, no device, or no key material	409	no one-time key is left
-DROP FUNCTION prekey_take(uuid, uuid);
 CREATE FUNCTION prekey_take(p_account uuid, p_device uuid DEFAULT NULL, p_except uuid DEFAULT NULL)
 RETURNS TABLE (device_id uuid, registration_id bigint, identity_key text, signed_prekey text,
 	signed_prekey_signature text, one_time_prekey text, key_id integer)
@@ -185,7 +177,7 @@ BEGIN
 END $$;
 
 -- Put one-time keys of a device on the shelf; keys that are or were there are passed over.  Answers how many are new.
-CREATE OR REPLACE FUNCTION prekey_add(p_device uuid, p_keys text[]) RETURNS integer
+CREATE FUNCTION prekey_add(p_device uuid, p_keys text[]) RETURNS integer
 LANGUAGE sql VOLATILE AS $$
 	WITH added AS (
 		INSERT INTO one_time_prekey (device_id, public_key)

@@ -48,7 +48,6 @@ END $$;
 ALTER TABLE invitation
 	ADD attempts integer NOT NULL DEFAULT 0,	-- deliveries tried
 	ADD next_attempt_at timestamptz NOT NULL DEFAULT now();
-DROP INDEX invitation_queued;
 CREATE INDEX invitation_queued ON invitation (next_attempt_at) WHERE status = 'queued';
 CREATE INDEX invitation_destination ON invitation (destination) WHERE status <> 'accepted';
 

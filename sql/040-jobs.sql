@@ -8,9 +8,6 @@ CREATE INDEX invitation_expires_at ON invitation (expires_at);
 CREATE INDEX contact_sync_created_at ON contact_sync (created_at);
 CREATE INDEX message_deleted_at ON message (deleted_at) WHERE deleted_at IS NOT NULL;
 
-DROP FUNCTION phone_registration_prune(interval), login_session_prune(interval), qr_code_prune(interval),
-	web_session_prune(interval), session_prune(interval), invitation_prune(interval), contact_sync_prune(interval);
-
 CREATE FUNCTION phone_registration_prune(p_age interval DEFAULT '1 day', p_limit integer DEFAULT 500) RETURNS bigint
 LANGUAGE sql VOLATILE AS $$
 	WITH gone AS (DELETE FROM phone_registration WHERE id IN (
@@ -81,7 +78,6 @@ LANGUAGE sql VOLATILE AS $$
 	SELECT count(*) FROM gone
 $$;
 
-DROP FUNCTION one_time_prekey_spent_prune(interval);
 CREATE FUNCTION one_time_prekey_spent_prune(p_age interval DEFAULT '90 days', p_limit integer DEFAULT 500)
 RETURNS bigint
 LANGUAGE sql VOLATILE AS $$

@@ -197,7 +197,7 @@ def test_jobs_remove_what_is_over(db):
             "VALUES (uuid7()::text, %s, 'pin', now() - interval '2 hours')", a.id)
     assert db.value("SELECT login_session_prune()") >= 1
     db.rows("UPDATE event SET created_at = now() - interval '9 days' WHERE conversation_id = %s", group)
-    assert db.value("SELECT event_prune('8 days')") >= 2
+    assert db.value("SELECT event_trim(1, now() - interval '8 days')") >= 2
 
 
 def test_settling_moves_the_positions_of_those_who_only_send(db):
