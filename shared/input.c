@@ -187,7 +187,7 @@ decode_body(struct req *r, void *in)
 	r->input = text.p;
 	r->input_len = text.n;
 	if (text.n == 0 && !r->op->body_required)
-		return 0;
+		return store_body(r, in, json_object());
 	if (text.n == 0)
 		return req_fail(r, ERR_BAD_REQUEST, NULL, "a JSON body is required");
 	if (!is_json_type(r->content_type))
