@@ -18,8 +18,13 @@ from lib.people import Account, public_key
 from lib.refusal import CLIENT_ERROR, Attempt, Refusals, forms, outside, replaced, shape_fault, spots, type_faults
 
 UNAUTHORIZED = frozenset({401})
-#: What the machinery writes on its own while a test runs.
-RESTLESS = {"event"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(farm):
+    """Nothing runs out or is swept away meanwhile."""
+    with farm.paused("jobs"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def digest(farm):
         "SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
         " WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema')")]
     return {t: farm.sql(f"SELECT md5(string_agg(x::text, '|' ORDER BY x::text)) AS sum FROM {t} x")[0]["sum"]
-            for t in tables if t not in RESTLESS}
+            for t in tables}
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +121,14 @@ def test_a_token_is_dead_once_its_session_is_over(refusals, guarded, account):
     gone = account()
     gone.post("/auth/logout", {}, expect=None)
     refusals.check(Attempt(op, "ended session", UNAUTHORIZED, token=f"Bearer {gone.token}") for op in guarded)
+
+
+def test_operators_pages_are_for_the_operator_alone(refusals, operations):
+    pages = [op for op in operations if op.operator]
+    refusals.check(Attempt(op, "user's token", frozenset({401})) for op in pages)
+    refusals.check(Attempt(op, "forged", frozenset({401}), token="Bearer garbage") for op in pages)
+    refusals.check(Attempt(op, "from afar", frozenset({403}), token=None, headers={"X-Forwarded-For": "192.0.2.1"})
+                   for op in pages)
 
 
 # ---- other people's things ----------------------------------------------------------------------

@@ -189,6 +189,16 @@ class Farm:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def paused(self, service):
+        """The service stands still for a while."""
+        pid = eventually(lambda: self.alive(service))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def kill_session(self):
         """Kill the database process of one client, which makes PostgreSQL throw out all of them and recover."""
         os.kill(self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"

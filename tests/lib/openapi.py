@@ -24,7 +24,8 @@ class Operation:
         self.body = request.get("content", {}).get("application/json", {}).get("schema")
         self.body_required = request.get("required", False)
         security = node.get("security", document.json.get("security", []))
-        self.guarded = bool(security) and {} not in security
+        self.guarded = bool(security) and all("bearer" in way for way in security)
+        self.operator = any("operator" in way for way in security)
 
     def __str__(self):
         return f"{self.method} {self.path}"
