@@ -52,8 +52,9 @@ def seed(farm, conversations):
 
 def places(farm, people, kind):
     """(conversation, a member of it, as Account) of every conversation of a kind."""
-    rows = farm.sql("SELECT id::text, coalesce(owner_id, direct_low)::text AS account FROM conversation"
-                    " WHERE kind = %s ORDER BY id", kind)
+    rows = farm.sql("SELECT DISTINCT ON (c.id) c.id::text, m.account_id::text AS account"
+                    " FROM conversation c JOIN member m ON m.conversation_id = c.id WHERE c.kind = %s"
+                    " ORDER BY c.id, m.account_id", kind)
     return [(row["id"], people[row["account"]]) for row in rows]
 
 
@@ -182,7 +183,7 @@ def main():
     words.add_argument("--json", type=pathlib.Path)
     options = words.parse_args()
 
-    with Farm.private(**{f"LIMIT_{name}": "0" for name in UNLIMITED}) as farm:
+    with Farm.private(TOKEN_LIFETIME="1d", **{f"LIMIT_{name}": "0" for name in UNLIMITED}) as farm:
         durable(farm)
         idle = memory(farm)
         print("seeding", file=sys.stderr)
