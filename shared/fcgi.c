@@ -110,6 +110,9 @@ fcgi_write(struct fcgi_conn *c, const void *p, size_t n)
 void
 fcgi_finish(struct fcgi_conn *c)
 {
+	/* Detached, the connection is closed without waiting for the web server to close it first: that
+	 * would be a context switch a request.  Nothing unread is left, so nothing is cut off. */
+	FCGX_Detach(&c->req);
 	FCGX_Finish_r(&c->req);
 	c->used = false;
 }

@@ -1,25 +1,35 @@
 /* id: see id.h. */
 #include "id.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-/* Random bytes from a stock, for each call of the kernel's generator costs more than the id itself.  A
- * forked child draws its own. */
+/* Random bytes from a stock, for each call of the kernel's generator costs more than the id itself. */
+static unsigned char stock[512];
+static size_t left;
+
+/* A forked child draws its own. */
+static void
+forget_stock(void)
+{
+	left = 0;
+}
+
 static void
 draw(unsigned char *out, size_t n)
 {
-	static unsigned char stock[512];
-	static size_t left;
-	static pid_t owner;
+	static bool watched;
 
-	if (left < n || owner != getpid()) {
+	if (!watched) {
+		pthread_atfork(NULL, NULL, forget_stock);
+		watched = true;
+	}
+	if (left < n) {
 		randombytes_buf(stock, sizeof stock);
 		left = sizeof stock;
-		owner = getpid();
 	}
 	left -= n;
 	memcpy(out, stock + left, n);

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -133,6 +134,8 @@ worker_run(const struct worker *w)
 	signal(SIGINT, SIG_IGN); /* the terminal's ^C goes to the master, which decides */
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	/* Buffers come and go with every batch; without fast bins their return does not tidy the whole heap. */
+	mallopt(M_MXFAST, 0);
 	if (max < 1 || max > SERVE_MAX)
 		max = SERVE_MAX;
 	epoll = watch(w->listen_fd);
