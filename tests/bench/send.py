@@ -11,7 +11,8 @@ In a private farm (durable: fsync and synchronous_commit are on, which is checke
     idle    proportional memory (PSS) of all processes but PostgreSQL and Redis, before the first request and at rest
             after the last
 
-Printed are medians with minimum and maximum, and the ratios; --json keeps everything, every run included.
+Printed are medians with minimum and maximum, the processor time that the farm's processes spend on a send (which other work on
+the machine does not disturb), and the ratios; --json keeps everything, every run included.
 """
 import argparse
 import concurrent.futures
@@ -26,6 +27,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from gauge import cpu, memory  # noqa: E402
 from lib.farm import Farm  # noqa: E402
 from lib.people import Account  # noqa: E402
 
@@ -86,7 +88,8 @@ def wrk(farm, path, options):
          path, f"{site.host}:{site.port}"], capture_output=True, text=True, check=True)
     run = json.loads(done.stdout.strip().splitlines()[-1])
     assert run["refused"] == 0 and run["errors"] == 0, f"not every send was taken: {run}"
-    return {"rate": run["created"] / run["seconds"], "p50": run["p50"] / 1000, "p99": run["p99"] / 1000}
+    return {"rate": run["created"] / run["seconds"], "seconds": run["seconds"], "p50": run["p50"] / 1000,
+            "p99": run["p99"] / 1000}
 
 
 def pgbench(farm, script, options):
@@ -100,49 +103,27 @@ def pgbench(farm, script, options):
     for log in logs:
         log.unlink()
     rate = float(re.search(r"^tps = ([\d.]+)", done.stdout, re.M)[1])
-    return {"rate": rate, "p50": times[len(times) // 2] / 1000, "p99": times[len(times) * 99 // 100] / 1000}
+    return {"rate": rate, "seconds": options.seconds, "p50": times[len(times) // 2] / 1000, "p99": times[len(times) * 99 // 100] / 1000}
 
 
-def in_turn(pairs, **kinds):
-    """Run the kinds A B A B ...; a first short round is not counted.  The runs by kind."""
+def measured(farm, run):
+    """A run with the processor time it cost the farm, by service, in microseconds a send."""
+    before = cpu(farm)
+    result = run()
+    sends = result["rate"] * result["seconds"]
+    return {**result, "cpu": {service: 1e6 * used / sends for service, used in (cpu(farm) - before).items()}}
+
+
+def in_turn(farm, pairs, **kinds):
+    """Run the kinds A B A B ...; a first round is not counted.  The runs by kind."""
     runs = {kind: [] for kind in kinds}
     for n in range(-1, pairs):
         for kind, run in kinds.items():
-            result = run()
+            result = measured(farm, run)
             if n >= 0:
                 runs[kind].append(result)
                 print(f"  {n + 1}/{pairs} {kind:12} {result['rate']:9.0f}/s", file=sys.stderr, flush=True)
     return runs
-
-
-# ---- memory -------------------------------------------------------------------------------------
-
-
-def processes(farm):
-    """Every process of the farm but PostgreSQL and Redis: {pid: name}."""
-    found = {}
-    for service in set(farm.services) - {"postgres", "redis"}:
-        waiting = [farm.pid(service)]
-        while waiting:
-            pid = waiting.pop()
-            found[pid] = service
-            waiting += farm.children(pid)
-    for pid in [farm.pid(service) for service in farm.services]:  # runsv above each, runsvdir above all
-        found[parent(pid)], found[parent(parent(pid))] = "supervision", "supervision"
-    return found
-
-
-def parent(pid):
-    return int(re.search(r"^PPid:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
-
-
-def memory(farm):
-    """Proportional set size in MB, by service."""
-    sizes = {}
-    for pid, service in processes(farm).items():
-        pss = re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]
-        sizes[service] = sizes.get(service, 0) + int(pss) / 1024
-    return sizes
 
 
 # ---- the report ---------------------------------------------------------------------------------
@@ -154,11 +135,12 @@ def spread(runs, key):
 
 
 def table(title, kinds):
-    print(f"\n{title:26} {'sends/s':>9} {'min':>9} {'max':>9} {'p50 ms':>9} {'p99 ms':>9}")
+    print(f"\n{title:26} {'sends/s':>9} {'min':>9} {'max':>9} {'p50 ms':>9} {'p99 ms':>9} {'CPU us':>9}")
     for kind, runs in kinds.items():
         rate = spread(runs, "rate")
+        processor = statistics.median(sum(run["cpu"].values()) for run in runs)
         print(f"  {kind:24} {rate['median']:9.0f} {rate['min']:9.0f} {rate['max']:9.0f}"
-              f" {spread(runs, 'p50')['median']:9.2f} {spread(runs, 'p99')['median']:9.2f}")
+              f" {spread(runs, 'p50')['median']:9.2f} {spread(runs, 'p99')['median']:9.2f} {processor:9.1f}")
 
 
 def ratio(kinds, over, under):
@@ -192,9 +174,9 @@ def main():
         script = pgbench_script(farm, direct)
         files = {name: wrk_targets(farm, name, chosen) for name, chosen in (
             ("all", direct), ("two", direct[:GROUPS]), ("many", groups))}
-        send = in_turn(options.pairs, farm=lambda: wrk(farm, files["all"], options),
+        send = in_turn(farm, options.pairs, farm=lambda: wrk(farm, files["all"], options),
                        pgbench=lambda: pgbench(farm, script, options))
-        group = in_turn(options.pairs, **{"two members": lambda: wrk(farm, files["two"], options),
+        group = in_turn(farm, options.pairs, **{"two members": lambda: wrk(farm, files["two"], options),
                                           f"{GROUP_SIZE} members": lambda: wrk(farm, files["many"], options)})
         time.sleep(farm.seconds("workers.idle") + 10)
         rest = memory(farm)
