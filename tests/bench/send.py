@@ -97,13 +97,15 @@ def pgbench(farm, script, options):
     prefix = farm.run / "pgbench"
     done = subprocess.run(
         ["pgbench", "-n", "-M", "prepared", "-c", str(options.connections), "-j", "2", "-T", str(options.seconds),
-         "-f", script, "-l", f"--log-prefix={prefix}", "--sampling-rate=0.1", *farm.libpq_options()], capture_output=True, text=True, check=True)
+         "-f", script, "-l", f"--log-prefix={prefix}", "--sampling-rate=0.1", *farm.libpq_options()],
+        capture_output=True, text=True, check=True)
     logs = list(farm.run.glob("pgbench.*"))
     times = sorted(int(line.split()[2]) for log in logs for line in log.read_text().splitlines())
     for log in logs:
         log.unlink()
     rate = float(re.search(r"^tps = ([\d.]+)", done.stdout, re.M)[1])
-    return {"rate": rate, "seconds": options.seconds, "p50": times[len(times) // 2] / 1000, "p99": times[len(times) * 99 // 100] / 1000}
+    return {"rate": rate, "seconds": options.seconds, "p50": times[len(times) // 2] / 1000,
+            "p99": times[len(times) * 99 // 100] / 1000}
 
 
 def measured(farm, run):
@@ -114,7 +116,7 @@ def measured(farm, run):
     return {**result, "cpu": {service: 1e6 * used / sends for service, used in (cpu(farm) - before).items()}}
 
 
-def in_turn(farm, pairs, **kinds):
+def in_turn(farm, pairs, kinds):
     """Run the kinds A B A B ...; a first round is not counted.  The runs by kind."""
     runs = {kind: [] for kind in kinds}
     for n in range(-1, pairs):
@@ -174,10 +176,10 @@ def main():
         script = pgbench_script(farm, direct)
         files = {name: wrk_targets(farm, name, chosen) for name, chosen in (
             ("all", direct), ("two", direct[:GROUPS]), ("many", groups))}
-        send = in_turn(farm, options.pairs, farm=lambda: wrk(farm, files["all"], options),
-                       pgbench=lambda: pgbench(farm, script, options))
-        group = in_turn(farm, options.pairs, **{"two members": lambda: wrk(farm, files["two"], options),
-                                          f"{GROUP_SIZE} members": lambda: wrk(farm, files["many"], options)})
+        send = in_turn(farm, options.pairs, {"farm": lambda: wrk(farm, files["all"], options),
+                                             "pgbench": lambda: pgbench(farm, script, options)})
+        group = in_turn(farm, options.pairs, {"two members": lambda: wrk(farm, files["two"], options),
+                                              f"{GROUP_SIZE} members": lambda: wrk(farm, files["many"], options)})
         time.sleep(farm.seconds("workers.idle") + 10)
         rest = memory(farm)
 
