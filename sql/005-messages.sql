@@ -28,8 +28,8 @@ CREATE TABLE message (
 	meta jsonb			-- further fields of the kind: mediaId, caption, formatting, mentions, viewOnce …
 );
 CREATE UNIQUE INDEX message_conversation_seq ON message (conversation_id, seq);
--- The conversation is in the key so that only transactions which hold its lock can meet in the index: a
--- client that reuses an id across conversations cannot make two batches wait for each other.
+-- A client id counts once a conversation.  So only transactions that hold its lock can meet in the index, and none
+-- waits for another there: a client could otherwise make the batches that carry its messages deadlock.
 CREATE UNIQUE INDEX message_client_id_once ON message (sender_id, client_id, conversation_id)
 	WHERE client_id IS NOT NULL;
 CREATE INDEX message_changed ON message (conversation_id, changed_xid);
@@ -94,6 +94,44 @@ CREATE TRIGGER device_start AFTER INSERT ON device FOR EACH ROW EXECUTE FUNCTION
 
 -- ---- sending -----------------------------------------------------------------------------------
 
+-- May an account send into a conversation?  status 0, or as message_send has it.
+CREATE FUNCTION message_may(p_sender uuid, p_conversation uuid, p_reply_to uuid, p_mentions uuid[],
+	OUT status integer, OUT problem text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v_kind text;
+	v_closed boolean;
+	v_admins_only boolean;
+	v_role text;
+BEGIN
+	SELECT c.kind, c.closed, c.admins_only, m.role INTO v_kind, v_closed, v_admins_only, v_role
+	FROM conversation c LEFT JOIN member m ON m.conversation_id = c.id AND m.account_id = p_sender
+		AND m.left_version IS NULL
+	WHERE c.id = p_conversation AND c.deleted_at IS NULL;
+	status := 403;
+	IF v_kind IS NULL THEN
+		status := 404;
+		problem := 'conversationId';
+	ELSIF v_role IS NULL THEN
+		problem := 'not_member';
+	ELSIF v_closed THEN
+		problem := 'closed';
+	ELSIF v_role = 'member' AND (v_admins_only OR v_kind IN ('broadcast', 'channel')) THEN
+		problem := 'not_allowed';
+	ELSIF p_reply_to IS NOT NULL AND NOT EXISTS (SELECT FROM message m
+		WHERE m.id = p_reply_to AND m.conversation_id = p_conversation) THEN
+		status := 404;
+		problem := 'replyTo';
+	ELSIF p_mentions IS NOT NULL AND EXISTS (SELECT FROM unnest(p_mentions) u WHERE NOT EXISTS (
+		SELECT FROM member m WHERE m.conversation_id = p_conversation AND m.account_id = u
+			AND m.left_version IS NULL)) THEN
+		status := 400;
+		problem := 'mentions';
+	ELSE
+		status := 0;
+	END IF;
+END $$;
+
 -- Send n messages, one commit for all.  Each item stands alone: a bad one has its status, the others are sent.
 -- Arrays have one element an item; an array that is NULL means NULL for each.
 --	p_conversations		where to, or NULL and
@@ -106,10 +144,12 @@ CREATE TRIGGER device_start AFTER INSERT ON device FOR EACH ROW EXECUTE FUNCTION
 --				not_member, closed (by a block) or not_allowed (only admins post)
 --	message_id, seq …	the message; with 409 the first one that had the client id
 --	recipients		direct: both accounts, comma separated, as an event's "to"
--- The plans inside are kept as long as the connection; enable_seqscan is off so that one made while a table was
--- nearly empty still fits when it is full.
 -- Statuses: 400 yourself, or mentions; 403 not a member, closed by a block, or only admins post;
--- 404 conversation, recipient or reply; 409 client id seen before, in whatever conversation.
+-- 404 conversation, recipient or reply; 409 the sender has used the client id in this conversation before.
+--
+-- A message to a direct conversation is two statements: the number, which is the lock, with all there is to check, and
+-- the message; to a group it is three.  Whoever may not send changes nothing.  Plans are kept as long as the connection;
+-- enable_seqscan is off so that one made while a table was nearly empty still fits when it is full.
 CREATE FUNCTION message_send(p_ids uuid[], p_senders uuid[], p_devices uuid[], p_conversations uuid[],
 	p_recipients uuid[], p_client_ids text[], p_kinds text[], p_bodies text[], p_metas jsonb[] DEFAULT NULL,
 	p_ttls integer[] DEFAULT NULL, p_expires timestamptz[] DEFAULT NULL, p_reply_to uuid[] DEFAULT NULL,
@@ -122,120 +162,98 @@ DECLARE
 	n integer := cardinality(p_ids);
 	v_xid xid8 := pg_current_xact_id();
 	v_targets uuid[] := p_conversations;
-	v_order integer[];
+	v_order integer[] := '{1}';
 	v_statuses integer[];
-	i integer;
-	v_admins_only boolean;
-	v_low uuid;
-	v_high uuid;
-	v_role text;
+	v_moved boolean;
 BEGIN
 	IF p_recipients IS NOT NULL THEN
 		v_targets := coalesce(v_targets, array_fill(NULL::uuid, ARRAY[n]));
 		v_statuses := array_fill(0, ARRAY[n]);
-		FOR i IN
+		FOR item IN
 			SELECT k FROM generate_series(1, n) k
 			WHERE p_conversations[k] IS NULL AND p_recipients[k] IS NOT NULL
 			ORDER BY direct_lock_key(p_senders[k], p_recipients[k])
 		LOOP
-			SELECT d.conversation_id, d.status INTO v_low, status
-			FROM direct_open(p_senders[i], p_recipients[i]) d;
-			v_targets[i] := v_low;
-			v_statuses[i] := status;
+			SELECT d.conversation_id, d.status INTO conversation_id, status
+			FROM direct_open(p_senders[item], p_recipients[item]) d;
+			v_targets[item] := conversation_id;
+			v_statuses[item] := status;
 		END LOOP;
 	END IF;
 	IF n > 1 THEN
 		SELECT array_agg(k ORDER BY v_targets[k], k) INTO v_order FROM generate_series(1, n) k;
-	ELSE
-		v_order := '{1}';
 	END IF;
 
-	FOREACH i IN ARRAY v_order LOOP
-		item := i;
-		conversation_id := v_targets[i];
-		message_id := NULL;
-		problem := NULL;
-		recipients := NULL;
+	FOREACH item IN ARRAY v_order LOOP
+		conversation_id := v_targets[item];
 		seq := NULL;
-		status := coalesce(v_statuses[i], 0);
-		IF status <> 0 THEN
-			problem := CASE status WHEN 403 THEN 'closed' ELSE 'recipientId' END;
-			RETURN NEXT;
-			CONTINUE;
+		status := coalesce(v_statuses[item], 0);
+		problem := CASE status WHEN 0 THEN NULL WHEN 403 THEN 'closed' ELSE 'recipientId' END;
+		IF status = 0 AND (p_reply_to[item] IS NOT NULL OR p_mentions[item] IS NOT NULL) THEN
+			SELECT m.status, m.problem INTO status, problem FROM message_may(p_senders[item],
+				v_targets[item], p_reply_to[item], p_mentions[item]::uuid[]) m;
 		END IF;
 
-		UPDATE conversation c SET
-			last_seq = c.last_seq + 1,
-			last_message_at = greatest(c.last_message_at, clock_timestamp()),
-			changed_xid = greatest(c.changed_xid, v_xid)
-		WHERE c.id = v_targets[i] AND c.deleted_at IS NULL AND CASE
-			WHEN c.kind = 'direct' THEN NOT c.closed AND p_senders[i] IN (c.direct_low, c.direct_high)
-			ELSE EXISTS (SELECT FROM member m WHERE m.conversation_id = c.id
-				AND m.account_id = p_senders[i] AND m.left_version IS NULL) END
-		RETURNING c.last_seq, c.member_version, c.last_message_at, c.kind, c.admins_only, c.direct_low,
-			c.direct_high
-		INTO seq, member_version, created_at, conversation_kind, v_admins_only, v_low, v_high;
-		IF NOT FOUND THEN
-			-- Nothing was touched; why?
-			SELECT CASE WHEN c.kind = 'direct' AND p_senders[i] IN (c.direct_low, c.direct_high)
-				THEN 'closed' ELSE 'not_member' END
-			INTO problem FROM conversation c WHERE c.id = v_targets[i] AND c.deleted_at IS NULL;
-			status := CASE WHEN FOUND THEN 403 ELSE 404 END;
-			problem := coalesce(problem, 'conversationId');
-			seq := NULL;
-			RETURN NEXT;
-			CONTINUE;
+		IF status = 0 THEN
+			UPDATE conversation c SET
+				last_seq = c.last_seq + 1,
+				last_message_at = greatest(c.last_message_at, clock_timestamp()),
+				changed_xid = greatest(c.changed_xid, v_xid)
+			WHERE c.id = v_targets[item] AND p_senders[item] IN (c.direct_low, c.direct_high)
+				AND NOT c.closed AND c.deleted_at IS NULL
+			RETURNING c.last_seq, c.member_version, c.last_message_at, c.direct_low || ',' || c.direct_high
+			INTO seq, member_version, created_at, recipients;
+			conversation_kind := 'direct';
 		END IF;
-
-		IF v_low IS NOT NULL THEN
-			recipients := v_low || ',' || v_high;
-		ELSE
-			-- Asked again under the lock: a removal may have come in between.
-			SELECT m.role INTO v_role FROM member m WHERE m.conversation_id = v_targets[i]
-				AND m.account_id = p_senders[i] AND m.left_version IS NULL;
-			IF v_role IS NULL THEN
-				status := 403;
-				problem := 'not_member';
-			ELSIF v_role = 'member' AND (v_admins_only OR conversation_kind <> 'group') THEN
-				status := 403;
-				problem := 'not_allowed';
+		IF status = 0 AND seq IS NULL THEN
+			-- When this waits for the lock, c is the row as the holder left it, m and o are as they were before.
+			UPDATE conversation c SET
+				last_seq = c.last_seq + 1,
+				last_message_at = greatest(c.last_message_at, clock_timestamp()),
+				changed_xid = greatest(c.changed_xid, v_xid)
+			FROM member m, conversation o
+			WHERE c.id = v_targets[item] AND c.direct_low IS NULL AND c.deleted_at IS NULL
+				AND m.conversation_id = v_targets[item] AND m.account_id = p_senders[item]
+				AND m.left_version IS NULL
+				AND (m.role <> 'member' OR (c.kind = 'group' AND NOT c.admins_only))
+				AND o.id = v_targets[item]
+			RETURNING c.last_seq, c.member_version, c.last_message_at, c.kind,
+				c.member_version <> o.member_version
+			INTO seq, member_version, created_at, conversation_kind, v_moved;
+			IF seq IS NULL OR v_moved THEN
+				SELECT m.status, m.problem INTO status, problem
+				FROM message_may(p_senders[item], v_targets[item], NULL, NULL) m;
+				IF seq IS NULL AND status = 0 THEN
+					status := 403; -- allowed since a moment ago
+					problem := 'not_member';
+				END IF;
 			END IF;
 		END IF;
-		IF status = 0 AND p_reply_to[i] IS NOT NULL AND NOT EXISTS (SELECT FROM message m
-			WHERE m.id = p_reply_to[i] AND m.conversation_id = v_targets[i]) THEN
-			status := 404;
-			problem := 'replyTo';
-		ELSIF status = 0 AND p_mentions[i] IS NOT NULL AND EXISTS (
-			SELECT FROM unnest(p_mentions[i]::uuid[]) u WHERE NOT EXISTS (SELECT FROM member m
-				WHERE m.conversation_id = v_targets[i] AND m.account_id = u
-					AND m.left_version IS NULL)) THEN
-			status := 400;
-			problem := 'mentions';
-		END IF;
+
 		IF status = 0 THEN
 			INSERT INTO message (id, conversation_id, sender_id, sender_device_id, reply_to_id, seq,
 				changed_xid, created_at, expires_at, ttl_seconds, kind, client_id, body, meta)
-			SELECT p_ids[i], v_targets[i], p_senders[i], p_devices[i], p_reply_to[i], seq,
-				v_xid, created_at, p_expires[i], p_ttls[i], p_kinds[i], p_client_ids[i],
-				p_bodies[i], p_metas[i]
-			WHERE NOT EXISTS (SELECT FROM message m
-				WHERE m.sender_id = p_senders[i] AND m.client_id = p_client_ids[i]);
+			VALUES (p_ids[item], v_targets[item], p_senders[item], p_devices[item], p_reply_to[item], seq,
+				v_xid, created_at, p_expires[item], p_ttls[item], p_kinds[item], p_client_ids[item],
+				p_bodies[item], p_metas[item])
+			ON CONFLICT (sender_id, client_id, conversation_id) WHERE client_id IS NOT NULL DO NOTHING;
 			IF FOUND THEN
-				message_id := p_ids[i];
+				message_id := p_ids[item];
 				RETURN NEXT;
 				CONTINUE;
 			END IF;
 			status := 409;
 			problem := 'clientMessageId';
-			SELECT m.id, m.conversation_id, m.seq, m.created_at
-			INTO message_id, conversation_id, seq, created_at
-			FROM message m WHERE m.sender_id = p_senders[i] AND m.client_id = p_client_ids[i]
-			ORDER BY m.created_at LIMIT 1;
 		END IF;
-		-- Nobody else can have taken a number since: the lock is ours.
-		UPDATE conversation c SET last_seq = c.last_seq - 1, last_message_at = (SELECT m.created_at
-			FROM message m WHERE m.conversation_id = c.id AND m.seq = c.last_seq - 1)
-		WHERE c.id = v_targets[i];
+		IF seq IS NOT NULL THEN
+			-- Give the number back; nobody else can have taken one since, for the lock is ours.
+			UPDATE conversation c SET last_seq = c.last_seq - 1, last_message_at = (SELECT m.created_at
+				FROM message m WHERE m.conversation_id = c.id AND m.seq = c.last_seq - 1)
+			WHERE c.id = v_targets[item];
+		END IF;
+		SELECT m.id, m.seq, m.created_at INTO message_id, seq, created_at
+		FROM message m WHERE status = 409 AND m.sender_id = p_senders[item]
+			AND m.client_id = p_client_ids[item] AND m.conversation_id = v_targets[item];
 		RETURN NEXT;
 	END LOOP;
 END $$;

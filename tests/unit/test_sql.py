@@ -3,6 +3,7 @@
     /usr/bin/python3 -m pytest tests/unit/test_sql.py
 """
 import itertools
+import threading
 import uuid
 
 from sqllib import Person, at_once, cluster, db, refused, sessions, uuid7, violates  # noqa: F401, fixtures
@@ -67,6 +68,8 @@ def test_a_client_id_counts_once_even_at_once(db, sessions):
     assert len({r.message_id for r in results}) == 1
     assert db.send(a, b).seq == 3
     assert [r.status for r in db.send_batch([{"sender": a, "to": b, "client_id": "c3"}] * 2)] == [0, 409]
+    assert db.send(b, a, client_id="c3").status == 0, "everybody has ids of their own"
+    assert db.send(a, db.person(), client_id="c3").status == 0, "in each conversation"
 
 
 def test_a_bad_item_fails_alone(db):
@@ -106,6 +109,41 @@ def test_a_block_closes_the_conversation_until_it_is_lifted(db):
     assert db.send(a, c).status == 403, "nor does a conversation come into being"
     db.rows("UPDATE account SET deleted_at = now() WHERE id = %s", b.id)
     assert db.send(a, conversation=where).status == 403
+
+
+def test_what_is_decided_while_a_send_waits_counts(db, sessions):
+    a, b, c = (db.person() for _ in range(3))
+    group, direct = db.group(a, b, c), db.send(a, b).conversation_id
+    holder, sender = sessions(), sessions()
+    for where, decide, values in (
+            (group, "SELECT group_member_remove(%s, %s, %s)", (group, a.id, b.id)),
+            (direct, "INSERT INTO block (account_id, blocked_id) VALUES (%s, %s)", (a.id, b.id))):
+        sent = []
+        with holder.transaction():
+            holder.rows(decide, *values)
+            waiting = threading.Thread(target=lambda: sent.append(sender.send(b, conversation=where)))
+            waiting.start()
+            while not db.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+                               sender.link.info.backend_pid):
+                assert waiting.is_alive()
+        waiting.join()
+        assert sent[0].status == 403
+    assert db.send(a, conversation=group).seq == 1
+
+
+def test_a_refused_send_changes_nothing(db):
+    a, b, c = (db.person() for _ in range(3))
+    group, direct = db.group(a, b), db.send(a, b, client_id="c").conversation_id
+    look = "SELECT array_agg(x ORDER BY id) FROM conversation x WHERE id IN (%s, %s)"
+    before = db.value(look, group, direct)
+    for sender, where, more in ((c, group, {}), (c, direct, {}), (a, group, {"reply_to": uuid7()}),
+                                (a, group, {"mentions": [c.id]})):
+        assert db.send(sender, conversation=where, **more).status in (400, 403, 404)
+    assert db.value(look, group, direct) == before
+    last = "SELECT last_seq, last_message_at FROM conversation WHERE id = %s"
+    before = db.row(last, direct)
+    assert db.send(a, conversation=direct, client_id="c").status == 409
+    assert db.row(last, direct) == before
 
 
 def test_sequence_and_time_rise_together(db, sessions):
