@@ -125,12 +125,17 @@ class Farm:
 
     # ---- behind the farm ----------------------------------------------------------------------
 
+    def database(self):
+        """A connection of one's own; rows come as dictionaries."""
+        return psycopg2.connect(host=str(self.run / "pg-socket"), port=self.settings["db.port"],
+                                dbname=self.settings["db.name"], user=self.settings["db.user"] or None,
+                                cursor_factory=psycopg2.extras.RealDictCursor)
+
     def sql(self, query, *values):
         """Rows as dictionaries; [] for a statement that answers none."""
-        connection = psycopg2.connect(host=str(self.run / "pg-socket"), port=self.settings["db.port"],
-                                      dbname=self.settings["db.name"], user=self.settings["db.user"] or None)
+        connection = self.database()
         try:
-            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            with connection, connection.cursor() as cursor:
                 cursor.execute(query, values or None)
                 return cursor.fetchall() if cursor.description else []
         finally:
