@@ -8,6 +8,7 @@
 enum {
 	LANES = 65536,    /* conversations whose last sequence is remembered */
 	RECENT = 1 << 18, /* event ids remembered */
+	COLD_MS = 10, /* wait before the first message of a conversation that is not remembered */
 };
 
 /* A conversation.  Messages in its queue are sorted by sequence, all above .last; everything else
@@ -35,8 +36,9 @@ struct order {
 	int64_t gap_ms;
 	struct rt_event *wait_head, *wait_tail; /* fed, not yet admitted */
 	size_t backlog;
-	struct rt_pos at; /* last admitted */
-	uint64_t seen_ms; /* stream time: the newest entry fed */
+	struct rt_pos at;      /* last admitted */
+	int64_t clock, passed; /* time in which everything was read; how much of it counts yet */
+	int64_t asked_ms;      /* when that was last looked at */
 	struct recent seen;
 	struct map lanes;
 	struct lane *newest, *oldest;
@@ -196,6 +198,7 @@ enqueue(struct order *o, struct lane *lane, struct rt_event *ev)
 	struct item *item = must_zalloc(sizeof(*item)), **at = &lane->head;
 
 	item->ev = ev;
+	ev->held_ms = o->clock;
 	if (lane->held < 0) {
 		lane->held = o->n_held;
 		o->held[o->n_held++] = lane;
@@ -228,43 +231,50 @@ emit(struct order *o, struct rt_event *ev)
 	o->ops->emit(o->ctx, ev);
 }
 
-/* Has the gap before this message been waited for, in real time or in that of the stream? */
-static bool
-gap_over(const struct order *o, const struct rt_event *ev, int64_t now_ms)
+/* How long may the message be held for a predecessor?  0: it has none that could be missing.  Of a
+ * conversation that is not remembered the predecessor went out long ago, unless two workers
+ * published at the same time. */
+static int64_t
+patience(const struct order *o, const struct lane *lane, const struct rt_event *ev)
 {
-	return now_ms - ev->arrived_ms >= o->gap_ms ||
-	       (o->seen_ms > ev->pos.ms && o->seen_ms - ev->pos.ms > (uint64_t)o->gap_ms);
+	if (lane->last < 0)
+		return ev->seq > 1 ? (o->gap_ms < COLD_MS ? o->gap_ms : COLD_MS) : 0;
+	return ev->seq > lane->last + 1 ? o->gap_ms : 0;
+}
+
+/* Has it been held for that long, in real time or in that of the stream? */
+static bool
+waited(const struct order *o, const struct rt_event *ev, int64_t ms)
+{
+	return o->passed - ev->held_ms >= ms ||
+	       (o->at.ms > ev->pos.ms && o->at.ms - ev->pos.ms > (uint64_t)ms);
 }
 
 static bool
-early(const struct lane *lane, const struct rt_event *ev)
-{
-	return ev->seq && lane->last >= 0 && ev->seq > lane->last + 1;
-}
-
-static bool
-head_may_leave(struct order *o, struct lane *lane, int64_t now_ms)
+head_may_leave(struct order *o, struct lane *lane)
 {
 	struct item *item = lane->head;
+	int64_t ms;
 
 	if (!o->ops->known(o->ctx, item->ev))
 		return false;
-	if (!early(lane, item->ev))
+	ms = patience(o, lane, item->ev);
+	if (!ms)
 		return true;
-	if (!item->counted) {
+	if (lane->last >= 0 && !item->counted) {
 		item->counted = true;
 		o->counts.gaps_waited++;
 	}
-	if (!gap_over(o, item->ev, now_ms))
+	if (!waited(o, item->ev, ms))
 		return false;
-	o->counts.gaps_given_up++;
+	o->counts.gaps_given_up += lane->last >= 0;
 	return true;
 }
 
 static void
-drain(struct order *o, struct lane *lane, int64_t now_ms)
+drain(struct order *o, struct lane *lane)
 {
-	while (lane->head && head_may_leave(o, lane, now_ms)) {
+	while (lane->head && head_may_leave(o, lane)) {
 		struct item *item = lane->head;
 
 		lane->head = item->next;
@@ -272,7 +282,7 @@ drain(struct order *o, struct lane *lane, int64_t now_ms)
 			lane->tail = NULL;
 			release(o, lane);
 		}
-		if (item->ev->seq > lane->last)
+		if (item->ev->seq && item->ev->seq > lane->last)
 			lane->last = item->ev->seq;
 		emit(o, item->ev);
 		free(item);
@@ -314,25 +324,26 @@ admit_late(struct order *o, struct rt_event *ev)
 }
 
 static bool
-admit_to_lane(struct order *o, struct lane *lane, struct rt_event *ev, int64_t now_ms)
+admit_to_lane(struct order *o, struct lane *lane, struct rt_event *ev)
 {
-	if (!lane->head && !room_to_hold(o) && (early(lane, ev) || !o->ops->known(o->ctx, ev)))
+	if (!lane->head && !room_to_hold(o) &&
+	    (patience(o, lane, ev) || !o->ops->known(o->ctx, ev)))
 		return false;
 	o->at = ev->pos;
-	if (!lane->head && !early(lane, ev) && o->ops->known(o->ctx, ev)) {
+	if (!lane->head && !patience(o, lane, ev) && o->ops->known(o->ctx, ev)) {
 		if (ev->seq)
 			lane->last = ev->seq;
 		emit(o, ev);
 		return true;
 	}
 	enqueue(o, lane, ev);
-	drain(o, lane, now_ms);
+	drain(o, lane);
 	return true;
 }
 
 /* false when it would have to be held and nothing more can be. */
 static bool
-admit(struct order *o, struct rt_event *ev, int64_t now_ms)
+admit(struct order *o, struct rt_event *ev)
 {
 	struct lane *lane;
 
@@ -349,10 +360,7 @@ admit(struct order *o, struct rt_event *ev, int64_t now_ms)
 		emit(o, ev);
 		return true;
 	}
-	if (ev->seq && lane->last < 0)
-		lane->last = ev->seq - 1;
-	if (ev->seq && ev->seq <= lane->last ? !admit_late(o, ev)
-					     : !admit_to_lane(o, lane, ev, now_ms))
+	if (ev->seq && ev->seq <= lane->last ? !admit_late(o, ev) : !admit_to_lane(o, lane, ev))
 		return false;
 	return true;
 }
@@ -364,50 +372,76 @@ order_feed(struct order *o, struct rt_event *ev)
 	*(o->wait_tail ? &o->wait_tail->next : &o->wait_head) = ev;
 	o->wait_tail = ev;
 	o->backlog++;
-	if (ev->pos.ms > o->seen_ms)
-		o->seen_ms = ev->pos.ms;
 	o->ops->known(o->ctx, ev); /* look-ups of a batch go out together */
 }
 
-void
-order_pump(struct order *o, int64_t now_ms)
+static void
+drain_all(struct order *o)
 {
-	struct rt_event *ev;
+	for (int i = o->n_held - 1; i >= 0; i--)
+		drain(o, o->held[i]);
+	drain_loose(o);
+}
 
-	for (;;) {
-		for (int i = o->n_held - 1; i >= 0; i--)
-			drain(o, o->held[i], now_ms);
-		drain_loose(o);
-		while ((ev = o->wait_head)) {
-			struct rt_event *next = ev->next;
-			struct uid id = ev->id;
+static bool
+admit_next(struct order *o)
+{
+	struct rt_event *ev = o->wait_head, *next;
+	struct uid id;
 
-			if (!admit(o, ev, now_ms))
-				break;
-			recent_add(&o->seen, id);
-			o->wait_head = next;
-			if (!next)
-				o->wait_tail = NULL;
-		}
-		if (!o->wait_head || !room_to_hold(o))
-			return;
-	}
+	if (!ev)
+		return false;
+	id = ev->id;
+	next = ev->next;
+	if (!admit(o, ev))
+		return false;
+	recent_add(&o->seen, id);
+	o->wait_head = next;
+	if (!next)
+		o->wait_tail = NULL;
+	return true;
+}
+
+/* What comes in lets stream time pass, and that lets held events go, which makes room for more to
+ * come in. */
+static void
+move(struct order *o)
+{
+	bool progress;
+
+	do {
+		drain_all(o);
+		progress = false;
+		while (admit_next(o))
+			progress = true;
+	} while (progress);
+}
+
+void
+order_pump(struct order *o, int64_t now_ms, bool all_read)
+{
+	if (all_read && o->asked_ms)
+		o->clock += now_ms - o->asked_ms;
+	o->asked_ms = now_ms;
+	move(o); /* before anybody's time is over: what was waited for may just have come */
+	o->passed = o->clock;
+	move(o);
 }
 
 int64_t
-order_due(struct order *o)
+order_wait(struct order *o)
 {
-	int64_t due = INT64_MAX;
+	int64_t least = -1;
 
 	for (int i = 0; i < o->n_held; i++) {
-		const struct lane *lane = o->held[i];
-		struct rt_event *ev = lane->head->ev;
-		int64_t end = ev->arrived_ms + o->gap_ms;
+		struct rt_event *ev = o->held[i]->head->ev;
+		int64_t ms = patience(o, o->held[i], ev);
+		int64_t left = ev->held_ms + ms - o->clock;
 
-		if (end < due && early(lane, ev) && o->ops->known(o->ctx, ev))
-			due = end;
+		if (ms && o->ops->known(o->ctx, ev) && (least < 0 || left < least))
+			least = left > 0 ? left : 0;
 	}
-	return due;
+	return least;
 }
 
 /* ---- the cursor ----------------------------------------------------------------------------- */

@@ -18,8 +18,8 @@
  *
  *	o = order_new(&ops, ctx, gap_ms);
  *	order_feed(o, ev);                        // as read from the stream
- *	order_pump(o, now_ms);                    // emits what can leave
- *	wake_at(order_due(o));                    // pump again then, or when members came
+ *	order_pump(o, now_ms, true);              // emits what can leave
+ *	wake_in(order_wait(o));                   // pump again then, or when members came
  */
 #ifndef WSRELAY_ORDER_H
 #define WSRELAY_ORDER_H
@@ -49,10 +49,12 @@ struct order *order_new(const struct order_ops *ops, void *ctx, int64_t gap_ms);
 void order_free(struct order *o);
 void order_set_gap(struct order *o, int64_t gap_ms);
 void order_feed(struct order *o, struct rt_event *ev);
-/* now_ms is of the clock that events' arrived_ms were taken from. */
-void order_pump(struct order *o, int64_t now_ms);
-/* When a gap will have been waited for; INT64_MAX when there is none. */
-int64_t order_due(struct order *o);
+/* Let go what can go.  now_ms is of any clock that does not step back.  A gap is waited for only
+ * while all_read says that nothing published so far is still unread: after a pause the missing
+ * message may be in what comes next. */
+void order_pump(struct order *o, int64_t now_ms, bool all_read);
+/* Milliseconds until a gap will have been waited for; -1 when there is none. */
+int64_t order_wait(struct order *o);
 /* What has left, as a cursor. */
 void order_cursor(const struct order *o, struct cursor *out);
 /* Pass over everything up to pos: it has left long ago. */

@@ -303,11 +303,18 @@ hand_over(const struct cursor *now)
 static void ask_chunk(void);
 
 static void
+pump(void)
+{
+	order_pump(
+	    replay.order, loop_now(), replay.at_end || order_backlog(replay.order) > BACKLOG_PAUSE);
+}
+
+static void
 go_on(void)
 {
 	struct cursor now;
 
-	order_pump(replay.order, loop_now());
+	pump();
 	if (replay.at_end && !order_backlog(replay.order))
 		order_start_at(replay.order, replay.end);
 	order_cursor(replay.order, &now);
@@ -452,7 +459,7 @@ void
 replay_members_came(void)
 {
 	if (replay.order)
-		order_pump(replay.order, loop_now());
+		pump();
 }
 
 void

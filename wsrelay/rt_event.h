@@ -32,7 +32,7 @@ struct rt_event {
 	bool ephemeral;  /* typing, presence: worthless a few seconds later */
 	int64_t seq;     /* 0 unless message.new */
 	int64_t version; /* of the members; -1: only .to */
-	int64_t arrived_ms;
+	int64_t held_ms; /* since when order.c holds it */
 	struct members *members; /* NULL until asked for */
 	uint32_t n_to, n_devices;
 	const struct uid *to, *devices;

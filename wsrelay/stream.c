@@ -38,6 +38,7 @@ static struct {
 	bool loaded;   /* .order and .last are those of this stream */
 	bool may_read; /* and reading may go on from .last */
 	bool reading;  /* a read is under way */
+	bool all_read; /* the last one reached the end of the stream */
 	bool live, was_live;
 	bool resync;                          /* connections wait for a load to end */
 	struct rt_event *chunk, **chunk_tail; /* read, but not yet known to be without a hole */
@@ -177,12 +178,12 @@ static void
 pump(void)
 {
 	struct cursor c;
-	int64_t due;
+	int64_t wait;
 
-	order_pump(stream.order, loop_now());
-	due = order_due(stream.order);
-	if (due != INT64_MAX)
-		loop_timer(&stream.gap, due - loop_now());
+	order_pump(stream.order, loop_now(), stream.all_read || stream_backlog() > BACKLOG_PAUSE);
+	wait = order_wait(stream.order);
+	if (wait >= 0)
+		loop_timer(&stream.gap, wait);
 	if (!stream.live && stream.loaded) {
 		stream_cursor(&c);
 		if (pos_compare(c.at, stream.live_from) >= 0)
@@ -301,7 +302,8 @@ on_read(void *ctx, const redisReply *reply)
 	}
 	entries = reply->element[0]->element[1];
 	take_chunk(entries);
-	if (entries->elements < (size_t)chunk_size())
+	stream.all_read = entries->elements < (size_t)chunk_size();
+	if (stream.all_read)
 		feed_chunk();
 	else
 		stream.reading =
@@ -342,7 +344,7 @@ on_loaded(struct stream_past *past)
 	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
 	stream.last = past->last;
 	stream.live_from = past->last_event;
-	stream.loaded = stream.may_read = true;
+	stream.loaded = stream.may_read = stream.all_read = true;
 	if (!past->events)
 		order_start_at(stream.order, past->last);
 	while ((ev = past->events)) {

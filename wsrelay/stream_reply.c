@@ -2,7 +2,6 @@
 #include "stream_reply.h"
 
 #include <string.h>
-#include "loop.h"
 #include "metrics.h"
 
 enum { MOST_FIELDS = 32 };
@@ -31,9 +30,7 @@ stream_read_entry(const redisReply *r, struct rt_pos *pos)
 		fields[n++] = (struct rt_field){name->str, value->str, name->len, value->len};
 	}
 	ev = rt_event_new(*pos, fields, n);
-	if (ev)
-		ev->arrived_ms = loop_now();
-	else
+	if (!ev)
 		metrics.events_bad++;
 	return ev;
 }

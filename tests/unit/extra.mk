@@ -6,3 +6,9 @@ TEST_EXTRA_test_sms = tests/unit/http_server.c
 check/test_http check/test_sms: HOUSE_LIBS += -lssl
 
 TEST_EXTRA_test_jobs_idmap = jobs/idmap.c
+
+# Pure parts of the relay.
+TEST_EXTRA_test_ws_frame = wsrelay/ws_frame.c wsrelay/utf8.c wsrelay/map.c
+TEST_EXTRA_test_ws_http = wsrelay/ws_http.c
+TEST_EXTRA_test_ws_order = wsrelay/order.c wsrelay/cursor.c wsrelay/rt_event.c wsrelay/recent.c \
+	wsrelay/map.c wsrelay/utf8.c wsrelay/uid.c

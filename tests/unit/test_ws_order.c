@@ -1,0 +1,521 @@
+/*
+ * Order and cursors.  The last test is the one that counts: a stream with events out of order,
+ * twice, late and with members that take their time goes through one relay after the other, a
+ * client wanders between them with nothing but its cursor, and must receive everything once, and
+ * the messages of a conversation in their order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <sodium.h>
+#include "wsrelay/cursor.h"
+#include "wsrelay/map.h"
+#include "wsrelay/order.h"
+#include "wsrelay/recent.h"
+#include "wsrelay/rt_event.h"
+
+enum { EVENTS = 400, ENTRIES = 2 * EVENTS, CONVERSATIONS = 6, GAP_MS = 100 };
+
+/* A number below n; the same in every run with the same seed. */
+static uint64_t seed;
+
+static uint32_t
+chance(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((seed >> 33) % n);
+}
+
+void
+members_put(struct members *m)
+{
+	(void)m; /* events of these tests have none */
+}
+
+/* ---- a relay -------------------------------------------------------------------------------- */
+
+struct relay {
+	struct order *order;
+	unsigned ignorance;  /* of 100 askings so many do not know the members yet */
+	int out[ENTRIES], n; /* numbers of the events that left */
+	struct cursor cursor[ENTRIES];
+};
+
+static unsigned
+number_of(const struct rt_event *ev)
+{
+	return (unsigned)ev->id.lo;
+}
+
+static bool
+known(void *ctx, struct rt_event *ev)
+{
+	struct relay *r = ctx;
+
+	if (ev->version < 0 || ev->revokes)
+		return true;
+	ev->revokes = chance(100) >= r->ignorance; /* what is known stays known */
+	return ev->revokes;
+}
+
+static void
+emit(void *ctx, struct rt_event *ev)
+{
+	struct relay *r = ctx;
+
+	order_cursor(r->order, &r->cursor[r->n]);
+	r->out[r->n++] = (int)number_of(ev);
+	rt_event_free(ev);
+}
+
+static const struct order_ops ops = {known, emit};
+
+static void
+open_relay(struct relay *r, unsigned ignorance)
+{
+	memset(r, 0, sizeof(*r));
+	r->ignorance = ignorance;
+	r->order = order_new(&ops, r, GAP_MS);
+}
+
+/* conversation 0: none; seq 0: not a message. */
+static struct rt_event *
+event(unsigned number, uint64_t ms, unsigned conversation, int64_t seq, int64_t version)
+{
+	struct rt_event *ev = must_zalloc(sizeof(*ev));
+
+	ev->id = (struct uid){1, number};
+	ev->pos = (struct rt_pos){ms, 0};
+	ev->conversation = (struct uid){7, conversation};
+	ev->has_conversation = conversation;
+	ev->seq = seq;
+	ev->version = version;
+	return ev;
+}
+
+static void
+expect_out(const struct relay *r, const int *want, int n)
+{
+	assert_int_equal(r->n, n);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(r->out[i], want[i]);
+}
+
+#define EXPECT(r, ...)                                                                             \
+	expect_out(r, (int[]){__VA_ARGS__}, sizeof((int[]){__VA_ARGS__}) / sizeof(int))
+
+/* ---- order ---------------------------------------------------------------------------------- */
+
+static void
+waits_for_the_missing_message(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_feed(r.order, event(2, 2, 1, 3, -1));
+	order_feed(r.order, event(3, 3, 1, 0, -1)); /* of the same conversation: stays behind it */
+	order_feed(r.order, event(4, 4, 2, 1, -1)); /* another one goes past */
+	order_pump(r.order, 10, true);
+	EXPECT(&r, 1, 4);
+	assert_int_equal(order_wait(r.order), GAP_MS);
+	order_feed(r.order, event(5, 5, 1, 2, -1));
+	order_pump(r.order, 20, true);
+	EXPECT(&r, 1, 4, 5, 2, 3);
+	assert_int_equal(order_counts(r.order)->gaps_waited, 1);
+	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
+	assert_int_equal(order_wait(r.order), -1);
+	order_free(r.order);
+}
+
+static void
+gives_a_gap_up(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_feed(r.order, event(2, 2, 1, 3, -1));
+	order_pump(r.order, 1, true);
+	order_pump(r.order, GAP_MS, true);
+	EXPECT(&r, 1);
+	order_pump(r.order, 1000, false); /* we were asleep: there is more to read */
+	EXPECT(&r, 1);
+	order_pump(r.order, 1001, true);
+	EXPECT(&r, 1, 2);
+	order_feed(r.order, event(3, 3, 1, 2, -1)); /* late, but not lost */
+	order_feed(r.order, event(4, 4, 1, 4, -1));
+	order_pump(r.order, 1001, true);
+	EXPECT(&r, 1, 2, 3, 4);
+	assert_int_equal(order_counts(r.order)->late, 1);
+	/* When the past is read, the stream's own time counts. */
+	order_feed(r.order, event(5, 5, 1, 6, -1));
+	order_feed(r.order, event(6, 6 + GAP_MS, 2, 1, -1));
+	order_pump(r.order, 1001, true);
+	EXPECT(&r, 1, 2, 3, 4, 6, 5);
+	order_free(r.order);
+}
+
+static void
+waits_a_moment_where_nothing_is_remembered(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_feed(r.order, event(1, 1, 1, 8, -1));
+	order_feed(r.order, event(2, 1, 1, 7, -1));
+	order_feed(r.order, event(3, 2, 2, 1, -1)); /* before the first there is nothing */
+	order_pump(r.order, 1, true);
+	EXPECT(&r, 3);
+	assert_in_range(order_wait(r.order), 1, 20);
+	order_pump(r.order, 1 + order_wait(r.order), true);
+	EXPECT(&r, 3, 2, 1);
+	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
+	order_feed(r.order, event(4, 3, 1, 9, -1));
+	order_pump(r.order, 0, true);
+	EXPECT(&r, 3, 2, 1, 4);
+	order_free(r.order);
+}
+
+static void
+drops_duplicates(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_feed(r.order, event(2, 2, 1, 3, -1));
+	order_feed(r.order, event(2, 3, 1, 3, -1)); /* while the first one is held */
+	order_feed(r.order, event(1, 4, 1, 1, -1));
+	order_feed(r.order, event(3, 5, 1, 2, -1));
+	order_feed(r.order, event(2, 6, 1, 3, -1));
+	order_pump(r.order, 0, true);
+	EXPECT(&r, 1, 3, 2);
+	assert_int_equal(order_counts(r.order)->duplicates, 3);
+	assert_int_equal(order_backlog(r.order), 0);
+	order_free(r.order);
+}
+
+static void
+holds_no_more_than_a_cursor_can_say(void **state)
+{
+	struct relay r;
+	struct cursor c;
+
+	(void)state;
+	open_relay(&r, 100);
+	for (unsigned i = 1; i <= CURSOR_HOLDS + 5; i++)
+		order_feed(r.order, event(i, i, i, 1, 1));
+	order_feed(r.order, event(99, 99, 0, 0, -1));
+	order_pump(r.order, 0, true);
+	assert_int_equal(r.n, 0); /* even what is for nobody in particular waits now */
+	order_cursor(r.order, &c);
+	assert_int_equal(c.holds, CURSOR_HOLDS);
+	assert_int_equal(c.at.ms, CURSOR_HOLDS);
+	r.ignorance = 0;
+	order_pump(r.order, 0, true);
+	assert_int_equal(r.n, CURSOR_HOLDS + 6);
+	order_cursor(r.order, &c);
+	assert_int_equal(c.holds, 0);
+	assert_int_equal(c.at.ms, 99);
+	order_free(r.order);
+}
+
+/* ---- cursors -------------------------------------------------------------------------------- */
+
+static void
+cursors_survive_as_text(void **state)
+{
+	struct cursor a = {.at = {1000, 7},
+	    .holds = 2,
+	    .hold = {{0xfeedfacecafebeef, {900, 1}, 41}, {0, {950, 0}, 0}}};
+	struct cursor b = {.at = {UINT64_MAX, 3}};
+	struct epoch epoch, other;
+	struct cursor_set set = {0}, back;
+	char text[CURSOR_TEXT];
+	size_t n;
+
+	(void)state;
+	epoch_derive("random", 6, &epoch);
+	epoch_derive("another", 7, &other);
+	assert_true(cursor_set_add(&set, &a));
+	n = cursor_format(&set, &b, &epoch, text);
+	assert_int_equal(n, strlen(text));
+	assert_int_equal(
+	    strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~"), n);
+	assert_int_equal(cursor_parse(text, n, &epoch, &back), 0);
+	assert_int_equal(back.parts, 2);
+	assert_int_equal(back.part[0].at.n, 7);
+	assert_int_equal(back.part[0].holds, 2);
+	assert_memory_equal(&back.part[0].hold[0], &a.hold[0], sizeof(a.hold[0]));
+	assert_true(back.part[1].at.ms == UINT64_MAX);
+	assert_int_equal(cursor_parse(text, n, &other, &back), -1);
+	for (size_t i = 0; i < n;
+	     i++) /* cut anywhere it is another valid cursor or none, but nothing breaks */
+		cursor_parse(text, i, &epoch, &back);
+	text[EPOCH_TEXT + 20] ^= 1; /* holds are sealed */
+	assert_int_equal(cursor_parse(text, n, &epoch, &back), -1);
+	assert_int_equal(cursor_parse("", 0, &epoch, &back), -1);
+	n = (size_t)snprintf(text, sizeof(text), "%s.1-2-3", epoch.name);
+	assert_int_equal(cursor_parse(text, n, &epoch, &back), -1);
+	n = (size_t)snprintf(text, sizeof(text), "%s.99999999999999999999-0", epoch.name);
+	assert_int_equal(cursor_parse(text, n, &epoch, &back), -1);
+	n = (size_t)snprintf(text, sizeof(text), "%s.1-1~1-2~1-3~1-4~1-5", epoch.name);
+	assert_int_equal(cursor_parse(text, n, &epoch, &back), -1);
+}
+
+/* ---- a client that wanders ------------------------------------------------------------------ */
+
+struct world {
+	struct {
+		unsigned number, conversation;
+		int64_t seq, version;
+	} entry[ENTRIES];
+	int n;
+	bool whole; /* no gap is ever given up */
+};
+
+struct key { /* where an entry is published: workers are a few ms apart */
+	int at, entry;
+};
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const struct key *x = a, *y = b;
+
+	return x->at != y->at ? x->at - y->at : x->entry - y->entry;
+}
+
+static void
+shuffle(struct world *w)
+{
+	static struct world before;
+	struct key key[ENTRIES];
+
+	before = *w;
+	for (int i = 0; i < w->n; i++)
+		key[i] = (struct key){i + (int)chance(4), i};
+	qsort(key, (size_t)w->n, sizeof(*key), compare_keys);
+	for (int i = 0; i < w->n; i++)
+		w->entry[i] = before.entry[key[i].entry];
+}
+
+static void
+make_world(struct world *w)
+{
+	int64_t seq[CONVERSATIONS + 1] = {0};
+
+	memset(w, 0, sizeof(*w));
+	for (unsigned i = 0; i < EVENTS; i++) {
+		unsigned c = chance(CONVERSATIONS + 1);
+		bool message = c && chance(3);
+
+		w->entry[w->n].number = i;
+		w->entry[w->n].conversation = c;
+		w->entry[w->n].seq = message ? ++seq[c] : 0;
+		w->entry[w->n++].version = c && chance(2) ? 1 : -1;
+		if (chance(10) == 0 && i) { /* the sweeper adds one again */
+			int again = (int)chance((uint32_t)w->n);
+
+			w->entry[w->n] = w->entry[again];
+			w->n++;
+		}
+	}
+	shuffle(w);
+}
+
+/* The stream goes through a relay that is as slow and as ignorant as chance wants. */
+static void
+run(const struct world *w, struct relay *r)
+{
+	int64_t now = 0;
+
+	open_relay(r, chance(2) ? chance(95) : 0);
+	order_set_gap(r->order, w->whole ? INT32_MAX : GAP_MS);
+	for (int i = 0; i < w->n; i++) {
+		struct rt_event *ev = event(w->entry[i].number, (uint64_t)i + 1,
+		    w->entry[i].conversation, w->entry[i].seq, w->entry[i].version);
+
+		order_feed(r->order, ev);
+		if (chance(4) == 0)
+			order_pump(r->order, now, true);
+		now += chance(
+		    w->whole ? 2 : 60); /* slower than the stream: time to wait */
+	}
+	r->ignorance = 0;
+	order_pump(r->order, now + (w->whole ? 0 : 10 * GAP_MS), true);
+}
+
+struct client {
+	int got[EVENTS];
+	int64_t seq[CONVERSATIONS + 1];
+	bool any;
+	struct cursor_set set;
+	char cursor[CURSOR_TEXT];
+};
+
+static void
+receive(struct client *c, const struct world *w, unsigned number)
+{
+	c->got[number]++;
+	for (int i = 0; w->whole && i < w->n; i++) {
+		if (w->entry[i].number != number || !w->entry[i].seq)
+			continue;
+		assert_int_equal(w->entry[i].seq, c->seq[w->entry[i].conversation] + 1);
+		c->seq[w->entry[i].conversation]++;
+		return;
+	}
+}
+
+static bool
+has_received(const struct client *c, const struct world *w, const struct relay *r, int at)
+{
+	for (int i = 0; i < w->n; i++)
+		if (w->entry[i].number == (unsigned)r->out[at])
+			return cursor_set_covers(&c->set, (struct rt_pos){(uint64_t)i + 1, 0},
+			    w->entry[i].conversation, w->entry[i].seq);
+	return false;
+}
+
+/* What deliver.c does: the union of cursors until the log's own one says it all. */
+static void
+go_along(struct client *c, const struct world *w, const struct relay *r, int until,
+    const struct epoch *epoch)
+{
+	for (int i = 0; i < until; i++) {
+		if (has_received(c, w, r, i))
+			continue;
+		receive(c, w, (unsigned)r->out[i]);
+		for (int k = 0; k < c->set.parts; k++) {
+			if (!cursor_contains(&r->cursor[i], &c->set.part[k])) {
+				cursor_format(&c->set, &r->cursor[i], epoch, c->cursor);
+				goto next;
+			}
+		}
+		c->set.parts = 0;
+		cursor_format(NULL, &r->cursor[i], epoch, c->cursor);
+	next:;
+	}
+}
+
+static void
+wander(bool whole)
+{
+	static struct world w;
+	static struct relay r;
+	static struct client c;
+	struct epoch epoch;
+	bool lost;
+
+	epoch_derive("e", 1, &epoch);
+	make_world(&w);
+	w.whole = whole;
+	memset(&c, 0, sizeof(c));
+	for (int hops = 0, until = 0; hops < 12 || until < r.n; hops++) {
+		run(&w, &r);
+		until = hops < 12 ? (int)chance((uint32_t)r.n + 1) : r.n;
+		lost = *c.cursor && cursor_parse(c.cursor, strlen(c.cursor), &epoch, &c.set);
+		if (lost) { /* too many unions: the relay would say "not recovered" */
+			order_free(r.order);
+			return;
+		}
+		go_along(&c, &w, &r, until, &epoch);
+		order_free(r.order);
+	}
+	for (int i = 0; i < EVENTS; i++)
+		if (c.got[i] != 1)
+			fail_msg("event %d was received %d times", i, c.got[i]);
+}
+
+static void
+nothing_lost_nothing_twice_in_order(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		wander(true);
+}
+
+static void
+nothing_lost_nothing_twice_when_gaps_are_given_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		wander(false);
+}
+
+/* ---- the tables below ----------------------------------------------------------------------- */
+
+static void
+recent_forgets_the_oldest(void **state)
+{
+	struct recent seen = {.limit = 1024};
+
+	(void)state;
+	for (uint64_t i = 0; i < 5000; i++) {
+		assert_true(recent_add(&seen, (struct uid){i * 77, i}));
+		assert_false(recent_add(&seen, (struct uid){i * 77, i}));
+		if (i >= 1024) {
+			assert_true(recent_has(&seen, (struct uid){(i - 1023) * 77, i - 1023}));
+			assert_false(recent_has(&seen, (struct uid){(i - 1024) * 77, i - 1024}));
+		}
+	}
+	recent_free(&seen);
+}
+
+static void
+map_keeps_what_is_put(void **state)
+{
+	static struct uid ids[5000];
+	struct map m = {0};
+	size_t at = 0, n = 0;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		randombytes_buf(&ids[i], sizeof(ids[i]));
+		map_put(&m, &ids[i]);
+	}
+	for (int i = 0; i < 5000; i += 2)
+		map_remove(&m, ids[i]);
+	map_remove(&m, ids[0]);
+	for (int i = 0; i < 5000; i++)
+		assert_ptr_equal(map_get(&m, ids[i]), i % 2 ? &ids[i] : NULL);
+	while (map_next(&m, &at))
+		n++;
+	assert_int_equal(n, 2500);
+	map_free(&m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(waits_for_the_missing_message),
+	    cmocka_unit_test(gives_a_gap_up),
+	    cmocka_unit_test(waits_a_moment_where_nothing_is_remembered),
+	    cmocka_unit_test(drops_duplicates),
+	    cmocka_unit_test(holds_no_more_than_a_cursor_can_say),
+	    cmocka_unit_test(cursors_survive_as_text),
+	    cmocka_unit_test(nothing_lost_nothing_twice_in_order),
+	    cmocka_unit_test(nothing_lost_nothing_twice_when_gaps_are_given_up),
+	    cmocka_unit_test(recent_forgets_the_oldest),
+	    cmocka_unit_test(map_keeps_what_is_put),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	randombytes_buf(&seed, sizeof(seed));
+	if (getenv("SEED"))
+		seed = strtoull(getenv("SEED"), NULL, 0);
+	print_message("SEED=%llu\n", (unsigned long long)seed);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
