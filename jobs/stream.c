@@ -44,11 +44,21 @@ judge(struct stream_place *place, int reply)
 	place->cut = *place->last && strcmp(cache_elem(reply, 0), "+") != 0;
 	place->another = known && (added < place->added || strcmp(deleted, place->deleted) != 0 ||
 				      swept != place->swept);
-	if (added < place->added)
-		swept = 0; /* whoever made it anew kept the mark, but not what it speaks of */
 	place->added = added;
 	place->swept = swept;
 	snprintf(place->deleted, sizeof place->deleted, "%s", deleted);
+}
+
+/* The stream was deleted, but not the mark, which speaks of what was in it. */
+static int
+begin_anew(struct stream_place *place)
+{
+	cache_begin();
+	cache_cmd("DEL rt:swept");
+	if (cache_flush())
+		return ERR_UNAVAILABLE;
+	*place = (struct stream_place){.deleted = "0-0", .another = true, .more = true};
+	return 0;
 }
 
 int
@@ -61,6 +71,8 @@ stream_read(struct stream_place *place, void (*take)(void *ctx, const struct id1
 	reply = cache_cmd("EVAL %s 2 rt rt:swept %s %d", script, place->last, PAGE);
 	if (cache_flush() || (count = cache_count(reply)) < HEAD)
 		return ERR_UNAVAILABLE;
+	if (strtoll(cache_elem(reply, 1), NULL, 10) < place->added)
+		return begin_anew(place);
 	judge(place, reply);
 	place->entries = 0;
 	place->more = place->another;

@@ -31,8 +31,8 @@ enum kind { EVENTS, MESSAGES, KINDS };
 static struct {
 	struct stream_place place;
 	struct idmap seen;    /* events in the stream, with the time of their entry */
-	struct idmap missing; /* rows without an entry, with the time (clock_steady) they were first
-				 missed */
+	struct idmap missing; /* rows without an entry; when (clock_steady, ms) they were first missed
+				 or last repeated */
 	int64_t floor[KINDS]; /* rows older than this are not compared */
 	bool primed;          /* .seen holds what the stream holds */
 } sweep;
@@ -225,9 +225,10 @@ queue_in_order(struct req *r, struct db_res *events, struct db_res *messages, st
 	return n;
 }
 
-/* Put events into the stream again.  Answers how many Redis took, or -1 when it is gone. */
+/* Put events into the stream again.  Answers how many Redis took, or -1 when it did not take all.
+ */
 static int
-repeat(struct req *r, const struct id16 *ids, int n)
+repeat(struct req *r, const struct id16 *ids, int n, int64_t now)
 {
 	const char *list = id_array(r, ids, n);
 	struct db_res *events, *messages;
@@ -241,7 +242,7 @@ repeat(struct req *r, const struct id16 *ids, int n)
 	for (int i = 0; i < queued; i++) {
 		if (!cache_str(i)) /* XADD answers the entry's id */
 			continue;
-		idmap_put(&sweep.seen, &order[i], clock_now() / 1000);
+		idmap_put(&sweep.missing, &order[i], now); /* until it is read in the stream */
 		took++;
 	}
 	log_info("events repeated", "count", db_int_text(r, took));
@@ -263,7 +264,7 @@ sweep_run(struct req *r, struct report *out)
 	if ((err = find_missing(r, &pass)))
 		return err;
 	n = due(r, pass.now, &ids, &more);
-	if (n > 0 && (out->rows = repeat(r, ids, n)) < 0) {
+	if (n > 0 && (out->rows = repeat(r, ids, n, pass.now)) < 0) {
 		out->rows = 0;
 		return ERR_UNAVAILABLE;
 	}
