@@ -11,8 +11,8 @@ FILL = """
 WITH people AS (
 	INSERT INTO account (id) SELECT uuid7() FROM generate_series(1, %(members)s) RETURNING id),
 rooms AS (
-	INSERT INTO conversation (id, kind, member_count)
-	SELECT uuid7(), 'group', %(members)s FROM generate_series(1, %(others)s) RETURNING id)
+	INSERT INTO conversation (id, kind)
+	SELECT uuid7(), 'group' FROM generate_series(1, %(others)s) RETURNING id)
 INSERT INTO member (conversation_id, account_id, role, joined_version)
 SELECT r.id, p.id, 'member', 1 FROM rooms r, people p RETURNING conversation_id, account_id"""
 
