@@ -122,6 +122,13 @@ idmap_find(const struct idmap *m, const struct id16 *id)
 }
 
 void
+idmap_trim(struct idmap *m)
+{
+	if (m->room > FIRST_ROOM)
+		rebuild(m);
+}
+
+void
 idmap_clear(struct idmap *m)
 {
 	int64_t floor = m->floor;

@@ -45,6 +45,7 @@ int id16_compare(const struct id16 *a, const struct id16 *b);
 void idmap_put(struct idmap *m, const struct id16 *id, int64_t value); /* or change its value */
 const int64_t *idmap_find(
     const struct idmap *m, const struct id16 *id); /* NULL when it is not there */
+void idmap_trim(struct idmap *m);                  /* leave behind what is below the floor, now */
 void idmap_clear(struct idmap *m);
 void idmap_free(struct idmap *m);
 

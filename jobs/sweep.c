@@ -1,6 +1,7 @@
 /* sweep: see sweep.h. */
 #include "sweep.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ enum {
 	BUSY = 200,         /* entries of one reading after which the next comes soon */
 	MOST_ROWS = 200000, /* of one comparison */
 	CHUNK = 500,        /* events repeated at once */
+	TRIM_PASSES = 64,   /* memory of a burst is given back after so many comparisons */
 	MARK_MS = 5000,     /* the mark moves by steps of at least that */
 };
 
@@ -31,10 +33,11 @@ enum kind { EVENTS, MESSAGES, KINDS };
 static struct {
 	struct stream_place place;
 	struct idmap seen;    /* events in the stream, with the time of their entry */
-	struct idmap missing; /* rows without an entry; when (clock_steady, ms) they were first missed
-				 or last repeated */
+	struct idmap missing; /* rows without an entry; when (clock_steady, ms) they were first
+				 missed or last repeated */
 	int64_t floor[KINDS]; /* rows older than this are not compared */
-	bool primed;          /* .seen holds what the stream holds */
+	unsigned passes;
+	bool primed; /* .seen holds what the stream holds */
 } sweep;
 
 /* ---- the stream ----------------------------------------------------------------------------- */
@@ -152,6 +155,10 @@ find_missing(struct req *r, struct pass *p)
 	sweep.missing = p->missing;
 	sweep.seen.floor = sweep.place.swept - 2 * conf_int("jobs.sweep") * 1000;
 	sweep.primed = true;
+	if (++sweep.passes % TRIM_PASSES == 0) {
+		idmap_trim(&sweep.seen);
+		malloc_trim(0);
+	}
 	return 0;
 }
 

@@ -96,6 +96,11 @@ test_floor(void **state)
 		id = number(i);
 		assert_non_null(idmap_find(&m, &id));
 	}
+	m.floor = 999990;
+	idmap_trim(&m);
+	assert_int_equal(m.used, 10);
+	assert_int_equal(m.room, 256);
+	m.floor = 998999;
 	idmap_clear(&m);
 	assert_null(idmap_find(&m, &id));
 	assert_int_equal(m.floor, 998999);
