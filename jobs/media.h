@@ -1,0 +1,13 @@
+/*
+ * media: uploaded files that nothing names any more, and those whose upload never ended.
+ *
+ * Given up first, removed an hour later, bytes before rows (sql/031-media.sql).
+ */
+#ifndef JOBS_MEDIA_H
+#define JOBS_MEDIA_H
+
+#include "job.h"
+
+int media_remove(struct req *r, struct report *out);
+
+#endif
