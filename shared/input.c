@@ -202,6 +202,24 @@ decode_body(struct req *r, void *in)
 	return store_body(r, in, body);
 }
 
+/* A part that is no simple value is JSON, as OpenAPI has it. */
+static int
+decode_part(struct req *r, void *in, const struct input *input, const char *text)
+{
+	struct schema_fault fault;
+	const char *why;
+	json_t *value;
+
+	if (input->kind != KIND_JSON || !text)
+		return decode_text(r, in, input, text);
+	if (!(value = json_read(r->arena, text, strlen(text), &why)))
+		return req_fail(r, ERR_VALIDATION, input->name, "%s", why);
+	if (!schema_check(r->arena, input->schema, value, &fault))
+		return invalid(r, input->name, &fault, input->invalid);
+	store(in, input, value);
+	return 0;
+}
+
 /* The parts of a multipart body: files are on disk (req_file()), their inputs hold the file names.
  */
 static int
@@ -214,7 +232,7 @@ decode_form(struct req *r, void *in)
 		const struct input *input = &r->op->inputs[i];
 
 		if (input->where == IN_BODY)
-			err = decode_text(
+			err = decode_part(
 			    r, in, input, json_string_value(json_object_get(fields, input->name)));
 	}
 	return err;
