@@ -85,6 +85,16 @@ SELECT one_time_prekey_spent_prune(make_interval(secs => :age::double precision)
 -- Those that have been in the stream, but for the newest.
 SELECT event_trim(:keep::bigint, to_timestamp(:swept::bigint / 1000.0), :batch::integer) AS rows;
 
+-- name: media_expire :one
+-- Files that nothing names are given up; how many were looked at.
+SELECT media_expire(make_interval(secs => :keep::double precision), :batch::integer) AS rows;
+
+-- name: media_purgeable :many
+SELECT id FROM media_purgeable(:batch::integer);
+
+-- name: media_forget :one
+SELECT media_forget(:ids::uuid[]) AS rows;
+
 -- name: settle_positions :one
 SELECT position_settle(p_limit => :batch::integer) AS rows;
 

@@ -30,6 +30,7 @@
 #include "jobs_sql.h"
 #include "json.h"
 #include "log.h"
+#include "media.h"
 #include "metrics.h"
 #include "req.h"
 #include "revoke.h"
@@ -42,6 +43,7 @@ static const struct job jobs[] = {
     {"messages", "jobs.tick", messages_expire},
     {"invitations", "jobs.tick", invitations_run},
     {"rows", "jobs.expire", rows_purge},
+    {"media", "jobs.expire", media_remove},
     {"positions", "jobs.settle", positions_settle},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, SOON_MS = 100 };
