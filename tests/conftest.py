@@ -12,7 +12,7 @@ from lib.people import Account, Caller
 
 FARMS = []
 #: All tests come from one address, and many make people; and nobody likes to wait.
-SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60",
+SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60", "LIMIT_MEDIA": "2000/60",
             "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s"}
 
 
