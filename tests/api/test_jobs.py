@@ -10,6 +10,7 @@ import subprocess
 import time
 import uuid
 
+import psycopg2
 import pytest
 
 from lib.farm import Farm, eventually
@@ -62,11 +63,14 @@ def log(farm):
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def behind_the_back(farm, sender, conversation, text="lost", **more):
+SEND = ("SELECT * FROM message_send(ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], NULL,"
+        " ARRAY[%s], ARRAY['text'], ARRAY[%s])")
+
+
+def behind_the_back(farm, sender, conversation, text="lost"):
     """What remains of a send when the app dies between its commit and the stream."""
-    row, = farm.sql("SELECT * FROM message_send(ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], ARRAY[%s]::uuid[],"
-                    " NULL, ARRAY[%s], ARRAY['text'], ARRAY[%s])", str(farm.sql("SELECT uuid7() AS id")[0]["id"]),
-                    sender.id, sender.device, conversation, str(uuid.uuid4()), text)
+    row, = farm.sql(SEND, farm.sql("SELECT uuid7()::text AS id")[0]["id"], sender.id, sender.device, conversation,
+                    str(uuid.uuid4()), text)
     assert row["status"] == 0, row
     return str(row["message_id"])
 
@@ -103,8 +107,8 @@ def test_a_group_message_goes_to_those_who_were_members_then(farm, alice, bob, c
 
 def test_an_event_that_a_crash_left_out_arrives(farm, alice):
     with alice.listen() as live:
-        event = farm.sql("SELECT emit('contact.added', NULL, NULL, ARRAY[%s]::uuid[], '{\"lost\": true}') ->> 'id' AS id",
-                         alice.id)[0]["id"]
+        event = farm.sql("SELECT emit('contact.added', NULL, NULL, ARRAY[%s]::uuid[], '{\"lost\": true}') ->> 'id'"
+                         " AS id", alice.id)[0]["id"]
         assert live.wait_for("contact.added", SWEPT)["data"] == {"lost": True}
     assert entries(farm).count(event) == 1
 
@@ -178,16 +182,11 @@ def test_a_daemon_that_is_killed_leaves_nothing_out(farm, alice, bob):
 def test_a_message_that_commits_late_is_not_left_out(farm, alice, bob):
     """Its id is older than what the sweeper has compared long ago."""
     conversation = alice.say(bob)["conversationId"]
-    farm.sql("SELECT pg_sleep(0)")
-    import psycopg2
+    message = farm.sql("SELECT uuid7()::text AS id")[0]["id"]
     connection = psycopg2.connect(host=str(farm.run / "pg-socket"), port=farm.settings["db.port"],
                                   dbname=farm.settings["db.name"], user=farm.settings["db.user"])
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT uuid7()::text")
-        message = cursor.fetchone()[0]
-        cursor.execute("SELECT status FROM message_send(ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], ARRAY[%s]::uuid[],"
-                       " ARRAY[%s]::uuid[], NULL, ARRAY['late'], ARRAY['text'], ARRAY['late'])",
-                       (message, alice.id, alice.device, conversation))
+        cursor.execute(SEND.replace("*", "status"), (message, alice.id, alice.device, conversation, "late", "late"))
         assert cursor.fetchone()[0] == 0
         time.sleep(farm.seconds("jobs.sweep") + 7)
     connection.close()

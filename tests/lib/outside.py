@@ -1,6 +1,6 @@
 """Servers outside of the farm, as tests need them: a mail server, a provider of texts, and services that are away.
 
-    with Mail() as mail, Texts() as texts, Farm.private(SMTP_URL=mail.url, OTP_PROVIDER="http", OTP_URL=texts.url) as farm:
+    with Mail() as mail, Texts() as texts, Farm.private(SMTP_URL=mail.url, OTP_URL=texts.url) as farm:
         mail.answers["full@example.org"] = "452 try later"
         ...
         assert mail.got("bob@example.org")
