@@ -255,7 +255,6 @@ def test_a_range(alice, hundred, asked, first, last):
     reply = fetch(alice, hundred, 206, Range=asked)
     assert reply.body == bytes(range(first, last + 1))
     assert reply.headers["content-range"] == f"bytes {first}-{last}/100"
-    assert reply.headers["content-length"] == str(last + 1 - first)
 
 
 def test_a_range_behind_the_end(alice, hundred):
