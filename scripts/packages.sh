@@ -3,7 +3,7 @@
 PACKAGES_BUILD="gcc g++ make autoconf automake pkg-config libpq-dev libhiredis-dev libfcgi-dev libyaml-dev
 	libpcre2-dev libjwt-dev libssl-dev libsodium-dev libjansson-dev libqrencode-dev libpng-dev
 	libcurl4-openssl-dev libxeddsa-dev libphonenumber-dev"
-PACKAGES_RUN="postgresql-15 redis-server lighttpd runit curl python3 python3-websockets python3-nacl"
+PACKAGES_RUN="postgresql-15 redis-server lighttpd runit procps curl python3 python3-websockets python3-nacl"
 PACKAGES_APACHE="apache2-bin"
 PACKAGES_TEST="libcmocka-dev python3-pytest python3-redis python3-psycopg2 python3-requests
 	python3-jsonschema python3-yaml python3-hypothesis"

@@ -137,14 +137,20 @@ write_services()
 		service "$name" "'$BUILD/bin/rk-$name'"
 	done
 	write_httpd_conf
-	# In a session of its own: both signal their whole process group, to which runsv would belong.
 	if [ "$HTTPD" = apache ]; then
-		service httpd "setsid apache2 -DFOREGROUND -f '$RUN/httpd/apache.conf'"
+		web_server apache2 -DFOREGROUND "$RUN/httpd/apache.conf"
 	else
-		service httpd "setsid lighttpd -D -f '$RUN/httpd/lighttpd.conf'"
+		web_server lighttpd -D "$RUN/httpd/lighttpd.conf"
 	fi
 	stop_gracefully httpd
 	drop_old_services
+}
+
+# web_server PROGRAM FLAG FILE: in a session of its own: both signal their whole process group, to which runsv would belong.  Workers whose master was
+# killed still hold the ports: they go before a new master comes.
+web_server()
+{
+	service httpd "sh -c \"pkill -KILL -f '^$1 $2 -f $3' ; exec setsid $1 $2 -f '$3'\""
 }
 
 drop_old_services()
