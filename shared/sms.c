@@ -75,7 +75,7 @@ post(struct arena *a, const char *to, const char *text, bool voice)
 	if (err == 0 && reply.status / 100 == 2)
 		return 0;
 	snprintf(status, sizeof(status), "%d", reply.status);
-	log_warn("a one-time code was not delivered", "channel", voice ? "voice" : "sms", "error",
+	log_warn("a text was not delivered", "channel", voice ? "voice" : "sms", "error",
 	    err ? err_code(err) : "refused", "status", status);
 	if (err == 0 && reply.status != 429 && reply.status != 503)
 		return ERR_BAD_GATEWAY;
