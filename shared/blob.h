@@ -1,10 +1,10 @@
 /*
  * blob: the bytes of uploaded files, below the setting data.dir as blobs/ab/cd/ID.
  *
- * Names are made from ids that the server gave, never from what a client wrote.  A blob is written
- * once, whole or not at all, and not changed afterwards.  The database says which blobs there should
- * be: a row is there before its blob and goes after it, so that no crash leaves bytes that nobody
- * knows of.
+ * Names are made from ids that the server gave, never from what a client wrote.  A blob is
+ * written once, whole or not at all, and not changed afterwards.  The database says which blobs
+ * there should be: a row is there before its blob and goes after it, so that no crash leaves
+ * bytes that nobody knows of.
  *
  * Errors are those of err.h; what went wrong is logged.
  *

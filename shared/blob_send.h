@@ -1,5 +1,6 @@
 /*
- * blob_send: a blob as an answer, whole or in parts (RFC 9110, 14), or nothing when the client has it.
+ * blob_send: a blob as an answer, whole or in parts (RFC 9110, 14), or nothing when the client
+ * has it.
  *
  *	return blob_send(r, in->mediaId, "image/png", sum);
  */

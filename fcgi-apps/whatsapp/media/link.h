@@ -1,8 +1,8 @@
 /*
  * link: addresses of contents that open without a token, for a while.
  *
- * The signature is a keyed BLAKE2b over id and expiry.  The key is RUN/keys/media.key, which whoever
- * needs it first makes.
+ * The signature is a keyed BLAKE2b over id and expiry.  The key is RUN/keys/media.key, made by
+ * whoever needs it first.
  *
  *	json_object_set_new(reply, "downloadUrl", json_string(link_to(r, id, &expires)));
  */
