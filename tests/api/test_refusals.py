@@ -336,7 +336,8 @@ def test_the_connection_survives_refusals(farm, me):
         answer = connection.getresponse()
         answer.read()
         assert answer.status == status, (method, path, answer.status)
-        assert not answer.will_close, (method, path)
+        # Apache always ends a connection after 400; the client is told, and opens another.
+        assert not answer.will_close or (farm.settings["http.server"], status) == ("apache", 400), (method, path)
 
 
 def test_requests_that_are_cut_leave_the_farm_unimpressed(farm, me):

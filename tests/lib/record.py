@@ -9,7 +9,7 @@ import collections
 import jsonschema
 
 #: The runtime may answer these for any operation: they come from before or below it.
-ANYWHERE = {400, 401, 404, 405, 413, 415, 429, 431, 503}
+ANYWHERE = {400, 401, 404, 405, 413, 414, 415, 429, 431, 503}
 
 
 class Record:
