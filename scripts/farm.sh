@@ -277,6 +277,7 @@ stop_all()
 	# shellcheck disable=SC2046
 	stop $(printf '%s\n' "$names" | grep -vxE 'httpd|postgres|redis')
 	stop redis postgres
+	pkill -KILL -f "^(lighttpd -D|apache2 -DFOREGROUND) -f $RUN/httpd/" # workers whose master was killed
 	! supervisor_alive || kill -HUP "$(cat "$RUN/runsvdir.pid")"
 	for name in $names; do
 		sv exit "$(at "$name")" >/dev/null 2>&1
