@@ -92,12 +92,25 @@ def wrk(farm, path, options):
             "p99": run["p99"] / 1000}
 
 
-def pgbench(farm, script, options):
+def twin(farm):
+    """A copy of the seeded database on the same cluster, for pgbench: what it sends there, the sweeper does not carry to the
+    stream while the farm is measured."""
+    *where, name = farm.libpq_options()
+    subprocess.run(["createdb", *where, "bench"], check=True)
+    dump = subprocess.Popen(["pg_dump", *where, name], stdout=subprocess.PIPE)
+    subprocess.run(["psql", *where, "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", "-d", "bench"], stdin=dump.stdout, check=True)
+    assert dump.wait() == 0, "pg_dump failed"
+    subprocess.run(["vacuumdb", *where, "-q", "--analyze", "-d", "bench"], check=True)
+    subprocess.run(["vacuumdb", *where, "-q", "--analyze", "-d", name], check=True)
+    return [*where, "bench"]
+
+
+def pgbench(farm, database, script, options):
     """One run of the statement alone; latencies come from a log of one transaction in ten."""
     prefix = farm.run / "pgbench"
     done = subprocess.run(
         ["pgbench", "-n", "-M", "prepared", "-c", str(options.connections), "-j", "2", "-T", str(options.seconds),
-         "-f", script, "-l", f"--log-prefix={prefix}", "--sampling-rate=0.1", *farm.libpq_options()],
+         "-f", script, "-l", f"--log-prefix={prefix}", "--sampling-rate=0.1", *database],
         capture_output=True, text=True, check=True)
     logs = list(farm.run.glob("pgbench.*"))
     times = sorted(int(line.split()[2]) for log in logs for line in log.read_text().splitlines())
@@ -173,11 +186,11 @@ def main():
         print("seeding", file=sys.stderr)
         people = seed(farm, options.conversations)
         direct, groups = places(farm, people, "direct"), places(farm, people, "group")
-        script = pgbench_script(farm, direct)
+        script, database = pgbench_script(farm, direct), twin(farm)
         files = {name: wrk_targets(farm, name, chosen) for name, chosen in (
             ("all", direct), ("two", direct[:GROUPS]), ("many", groups))}
         send = in_turn(farm, options.pairs, {"farm": lambda: wrk(farm, files["all"], options),
-                                             "pgbench": lambda: pgbench(farm, script, options)})
+                                             "pgbench": lambda: pgbench(farm, database, script, options)})
         group = in_turn(farm, options.pairs, {"two members": lambda: wrk(farm, files["two"], options),
                                               f"{GROUP_SIZE} members": lambda: wrk(farm, files["many"], options)})
         time.sleep(farm.seconds("workers.idle") + 10)
