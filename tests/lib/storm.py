@@ -174,7 +174,10 @@ class Storm:
             assert not self.lacking(receiver), f"{len(self.lacking(receiver))} messages did not arrive"
             for conversation, messages in receiver.arrived.items():
                 seqs = [seq for seq, _ in messages]
-                assert seqs == sorted(set(seqs)), f"out of order or twice: {conversation} {seqs}"
+                twice = sorted({seq for seq in seqs if seqs.count(seq) > 1})
+                assert not twice, f"{conversation}: {twice} came twice"
+                early = [(a, b) for a, b in zip(seqs, seqs[1:]) if b < a]
+                assert not early, f"{conversation}: out of order, {' and '.join(f'{a} before {b}' for a, b in early)}"
 
     def check_stored(self, receiver):
         """What the receiver finds over REST: each acknowledged message once, sequences without a gap."""
