@@ -50,4 +50,6 @@ migrate_all()
 		migrate_file "$file" "$sum" || return 1
 		echo "applied $name"
 	done
+	# A database restored from a dump carries change marks of another cluster.
+	psql_quiet -c "SELECT sync_rebase()" >/dev/null
 }
