@@ -140,8 +140,8 @@ def bystanders(farm, me):
     bob, carol = Account.register(farm), Account.register(farm)
     sent = bob.say(carol)
     group = bob.group(carol)
-    things = {"userId": bob.id, "deviceId": bob.device, "messageId": sent["messageId"], "groupId": group, "memberId": carol.id}
-    things["conversationId"] = things["chatId"] = sent["conversationId"]
+    things = {"userId": bob.id, "deviceId": bob.device, "messageId": sent["messageId"], "groupId": group,
+              "memberId": carol.id, "conversationId": sent["conversationId"], "chatId": sent["conversationId"]}
     things["reactionId"] = carol.post(f"/messages/{sent['messageId']}/reactions", {"emoji": "\U0001F44D"})["reactionId"]
     things["queueId"] = bob.post("/offline-queues", {"deviceId": bob.device, "clientPublicKey": public_key()})["queueId"]
     things["qrCodeId"] = bob.post(f"/users/{bob.id}/qr-codes", {

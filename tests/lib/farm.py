@@ -102,7 +102,9 @@ class Farm:
                     self.record.learn(Document(site, reply.json))
 
     def rookery(self, *words, timeout=600):
-        """Run the rookery command against this farm.  Output goes through a file: what "up" starts would keep a pipe open."""
+        """Run the rookery command against this farm; its output, errors too, is in stdout.
+
+        It goes through a file, for what "up" starts might keep a pipe open."""
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run([ROOT / "rookery", *words], env=self.env, cwd=ROOT, timeout=timeout,
                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)

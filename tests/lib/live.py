@@ -143,8 +143,10 @@ class Raw:
             head += bytes([mark | 126]) + length.to_bytes(2, "big")
         else:
             head += bytes([mark | 127]) + length.to_bytes(8, "big")
-        mask = os.urandom(4) if masked else b""
-        self.socket.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)) if masked else head + payload)
+        if masked:
+            mask = os.urandom(4)
+            payload = mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+        self.socket.sendall(head + payload)
 
     def read(self):
         """(opcode, payload) of the next frame; (None, b"") when the connection has ended."""

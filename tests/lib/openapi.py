@@ -130,7 +130,7 @@ def example(schema, document):
 
 
 #: Texts that patterns of contracts are about: codes, tokens, names, locales, emoji.
-SAMPLES = ["1234", "123456", "12345678", "de-DE", "\U0001F44D", "a" * 32, "a" * 43, "A" * 43, "0" * 64, "a.b.c", "https://example.org/x"]
+SAMPLES = ["1234", "123456", "12345678", "de-DE", "\U0001F44D", "a" * 32, "a" * 43, "0" * 64, "a.b.c"]
 
 
 def _text(schema):
