@@ -151,6 +151,11 @@ const struct setting conf_table[] = {
 	DURATION("jobs.settle", "1h", "1s", "1d", "How often positions of devices that mostly send are moved up"),
 	DURATION("jobs.keep_failed", "7d", "1h", "3650d", "Failed deliveries are kept so long"),
 
+	GROUP("Calls"),
+	TEXT("turn.uris", "", "STUN and TURN servers for clients, separated by blanks: turn:turn.example.org:3478?transport=udp; empty: no calls"),
+	SECRET("turn.secret", "Secret shared with the TURN server (coturn: static-auth-secret)"),
+	DURATION("turn.lifetime", "1h", "1m", "1d", "Lifetime of the credentials handed out"),
+
 	GROUP("Mail"),
 	TEXT("smtp.url", "", "smtp://HOST:PORT or smtps://HOST:PORT; empty sends no mail"),
 	TEXT("smtp.user", "", "User name at the mail server"),
