@@ -61,6 +61,7 @@ def test_a_call_is_voice_or_video_in_ones_own_session(alice, bob, turn):
     bob.post(f"/web/sessions/{alice.id}/webrtc-tokens", {"callType": "voice"}, 404)
 
 
-def test_without_a_turn_server_there_are_no_credentials(alice):
-    credentials(alice, expect=503)
-    assert alice.get("/web/clients/config")["supportsWebRTC"] is False
+def test_without_a_turn_server_there_are_no_credentials(farm, alice):
+    with settings(farm, "whatsapp-web", **{"turn.uris": ""}):
+        credentials(alice, expect=503)
+        assert alice.get("/web/clients/config")["supportsWebRTC"] is False
