@@ -19,6 +19,8 @@
 #include "serve.h"
 #include "stats.h"
 
+enum { CROWDED_BATCHES = 8, SLOW_BATCH_MS = 100 };
+
 static volatile sig_atomic_t stopping;
 
 static void
@@ -80,19 +82,20 @@ elapsed_ms(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
 }
 
-/* Ask for another worker when all are busy and this batch was crowded or slow. */
+/* Ask for another worker when all are busy: up to the number of processors when batches are crowded, beyond it
+ * only when they are slow, for more workers than processors make smaller batches and nothing faster. */
 static void
 consider_growth(const struct worker *w, int batch, int64_t ms)
 {
 	static int crowded;
+	int32_t workers = atomic_load(&w->stats->workers);
 
-	if (stats_busy(w->stats) < atomic_load(&w->stats->workers) ||
-	    atomic_load(&w->stats->workers) >= conf_int("workers.max")) {
+	if (stats_busy(w->stats) < workers || workers >= conf_int("workers.max")) {
 		crowded = 0;
 		return;
 	}
-	crowded += batch > 1;
-	if (crowded >= 8 || ms > 20) {
+	crowded += batch > 1 && workers < sysconf(_SC_NPROCESSORS_ONLN);
+	if (crowded >= CROWDED_BATCHES || ms > SLOW_BATCH_MS) {
 		crowded = 0;
 		tell(w->pipe, WORKER_GROW);
 	}
