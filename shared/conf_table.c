@@ -136,7 +136,7 @@ const struct setting conf_table[] = {
 	DURATION("relay.auth_timeout", "10s", "1s", "5m", "A connection has so long to name its account"),
 	DURATION("relay.ping", "25s", "1s", "1h", "Time between pings"),
 	DURATION("relay.idle", "75s", "2s", "1d", "A connection that shows no life for so long is closed"),
-	SIZE("relay.log_bytes", "64m", "1m", "16g", "Encoded events the relay keeps for slow and resuming clients"),
+	SIZE("relay.log_bytes", "32m", "1m", "16g", "Encoded events the relay keeps for slow and resuming clients"),
 	COUNT("relay.gap_ms", "5000", "0", "60000", "Milliseconds to wait for a missing sequence number"),
 	TEXT("relay.origins", "", "Allowed Origin headers, separated by blanks; empty allows every one"),
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections"),
