@@ -44,6 +44,6 @@ bad=0 n=0
 while read -r program; do
 	"$BUILD/$program" --check || bad=1
 	n=$((n + 1))
-done < <(grep -x 'bin/rk-.*-.*' "$BUILD/gen/programs")
-echo "$n apps asked"
+done < <(grep -xE 'bin/rk-(jobs|.*-.*)' "$BUILD/gen/programs")
+echo "$n programs asked"
 exit $bad
