@@ -256,6 +256,16 @@ repeat(struct req *r, const struct id16 *ids, int n, int64_t now)
 	return took == queued ? took : -1;
 }
 
+/* As long as nothing is remembered, what the stream has lost by being cut looks like a loss: no
+ * more is compared than it can hold. */
+static int64_t
+most_after_start(void)
+{
+	int64_t rows = conf_int("events.keep"), entries = conf_int("events.stream_keep");
+
+	return rows < entries ? rows : entries;
+}
+
 int
 sweep_run(struct req *r, struct report *out)
 {
@@ -267,7 +277,7 @@ sweep_run(struct req *r, struct report *out)
 
 	if ((err = read_tail(&entries)))
 		return err;
-	pass.most = sweep.primed ? MOST_ROWS : conf_int("events.keep");
+	pass.most = sweep.primed ? MOST_ROWS : most_after_start();
 	if ((err = find_missing(r, &pass)))
 		return err;
 	n = due(r, pass.now, &ids, &more);

@@ -144,7 +144,7 @@ const struct setting conf_table[] = {
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
 
 	GROUP("Jobs"),
-	DURATION("jobs.tick", "1s", "1s", "1m", "How often the jobs daemon looks for due work"),
+	DURATION("jobs.tick", "1s", "1s", "10s", "How often the jobs daemon looks for due work"),
 	DURATION("jobs.sweep", "10s", "1s", "1h", "How far back the sweeper compares events with the stream"),
 	COUNT("jobs.batch", "500", "1", "100000", "Rows one job changes in one transaction"),
 	DURATION("jobs.expire", "60s", "1s", "1d", "How often rows that have had their time are removed"),
