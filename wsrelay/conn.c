@@ -202,6 +202,7 @@ free_out(struct conn *c)
 		frame_put(out->replay[i]);
 	frame_put(out->rest);
 	free(out->received);
+	free(out->reached);
 	free(out->replay);
 	free(out->bytes);
 	free(out);

@@ -63,6 +63,8 @@ struct conn_out { /* while something is to be written besides the log */
 	struct frame **replay; /* frames from the stream that precede the log */
 	uint32_t replay_n, replay_at, replay_cap;
 	size_t replay_bytes;
+	struct cursor *reached; /* where collecting for it ended because there was too much */
+	bool more;              /* another pass is to follow */
 	struct cursor_set
 	    *received; /* by a client that resumed, until the log's own cursors contain it */
 };
@@ -72,7 +74,7 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1;
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1;
 	uint16_t code; /* it was closed with */
 	uint16_t slot; /* of the wheel */
 	uint16_t said; /* messages in the present 10 s */

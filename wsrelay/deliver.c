@@ -11,6 +11,7 @@
 #include "evlog.h"
 #include "map.h"
 #include "metrics.h"
+#include "replay.h"
 #include "stream.h"
 
 enum { PIECES = 64, ROUNDS = 16, SHED_AFTER_MS = 3000 };
@@ -267,29 +268,36 @@ settle_all(struct conn *c, struct batch *b, size_t written)
 	}
 }
 
+/* It has walked all of the log: do the log's cursors say by now what it had received before? */
+static void
+forget_received(struct conn *c)
+{
+	struct cursor now;
+
+	stream_cursor(&now);
+	for (int i = 0; i < c->out->received->parts; i++)
+		if (!cursor_contains(&now, &c->out->received->part[i]))
+			return;
+	free(c->out->received);
+	c->out->received = NULL;
+}
+
 static void
 tidy(struct conn *c)
 {
 	struct conn_out *out = c->out;
-	struct cursor now;
-	int missing = 0;
 
-	if (out->received && c->state == CONN_LIVE) { /* it has walked all of the log */
-		stream_cursor(&now);
-		for (int i = 0; i < out->received->parts; i++)
-			missing += !cursor_contains(&now, &out->received->part[i]);
-	}
-	if (out->received && c->state == CONN_LIVE && !missing) {
-		free(out->received);
-		out->received = NULL;
-	}
 	free(out->bytes);
-	free(out->replay);
 	out->bytes = NULL;
-	out->replay = NULL;
 	out->n = out->at = out->cap = 0;
+	if (c->state == CONN_REPLAY)
+		return; /* the rest is being collected */
+	free(out->replay);
+	out->replay = NULL;
 	out->replay_n = out->replay_at = out->replay_cap = 0;
 	out->replay_bytes = 0;
+	if (out->received && c->state == CONN_LIVE && !out->more)
+		forget_received(c);
 	if (!out->received) {
 		free(out);
 		c->out = NULL;
@@ -313,6 +321,8 @@ at_rest(struct conn *c)
 	want_out(c, false);
 	if (c->out)
 		tidy(c);
+	if (c->out && c->out->more && c->state == CONN_LIVE)
+		replay_again(c);
 	if (c->fenced && c->state == CONN_LIVE) {
 		conn_end(c, CLOSE_FORBIDDEN, "session revoked");
 		return;

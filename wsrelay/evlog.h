@@ -3,8 +3,8 @@
  *
  * An entry owns its event, knows its recipients, and carries the cursor of a client that has
  * received it and everything before it.  Its frame is made once per dialect, when the first
- * receiver needs it.  Connections do not queue anything: they walk the places that their account has
- * here (account.h).
+ * receiver needs it.  Connections do not queue anything: they walk the places that their account
+ * has here (account.h).
  *
  *	evlog_append(ev, &cursor);               // takes ev, indexes and wakes its recipients
  *	e = evlog_at(account_entry(account, place));

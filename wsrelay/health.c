@@ -26,7 +26,7 @@ trouble(void)
 static void
 tell_degraded(struct conn *c, void *reason)
 {
-	if (c->state == CONN_LIVE)
+	if (c->ready)
 		dialect_at(c->dialect)->degraded(c, reason);
 }
 
@@ -34,7 +34,7 @@ static void
 tell_restored(struct conn *c, void *unused)
 {
 	(void)unused;
-	if (c->state == CONN_LIVE)
+	if (c->ready)
 		dialect_at(c->dialect)->restored(c);
 }
 

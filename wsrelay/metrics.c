@@ -33,7 +33,6 @@ metrics_lag(double seconds)
 	metrics.lag_bucket[i]++;
 	metrics.lag_count++;
 	metrics.lag_sum += seconds;
-	metrics.lag_last = seconds;
 }
 
 void
@@ -147,8 +146,7 @@ lag(struct buf *out)
 {
 	uint64_t n = 0;
 
-	gauge(out, "lag_seconds",
-	    "Age of the oldest waiting event, else of the last one when it was logged",
+	gauge(out, "lag_seconds", "Age of the oldest event that waits; 0 when none does",
 	    stream_lag());
 	head(out, "delay_seconds", "histogram", "From XADD to the log");
 	for (int i = 0; i < LAG_BUCKETS - 1; i++) {

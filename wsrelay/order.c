@@ -8,6 +8,8 @@
 enum {
 	LANES = 65536,    /* conversations whose last sequence is remembered */
 	RECENT = 1 << 18, /* event ids remembered */
+	STEP_MS =
+	    100, /* a longer pause between two looks at the clock was not waiting but sleeping */
 	COLD_MS = 10, /* wait before the first message of a conversation that is not remembered */
 };
 
@@ -420,8 +422,10 @@ move(struct order *o)
 void
 order_pump(struct order *o, int64_t now_ms, bool all_read)
 {
+	int64_t step = now_ms - o->asked_ms;
+
 	if (all_read && o->asked_ms)
-		o->clock += now_ms - o->asked_ms;
+		o->clock += step < STEP_MS ? step : STEP_MS;
 	o->asked_ms = now_ms;
 	move(o); /* before anybody's time is over: what was waited for may just have come */
 	o->passed = o->clock;
@@ -441,7 +445,7 @@ order_wait(struct order *o)
 		if (ms && o->ops->known(o->ctx, ev) && (least < 0 || left < least))
 			least = left > 0 ? left : 0;
 	}
-	return least;
+	return least < STEP_MS / 2 ? least : STEP_MS / 2;
 }
 
 /* ---- the cursor ----------------------------------------------------------------------------- */

@@ -53,7 +53,7 @@ void order_feed(struct order *o, struct rt_event *ev);
  * while all_read says that nothing published so far is still unread: after a pause the missing
  * message may be in what comes next. */
 void order_pump(struct order *o, int64_t now_ms, bool all_read);
-/* Milliseconds until a gap will have been waited for; -1 when there is none. */
+/* In how many milliseconds to pump again because a gap is waited for; -1 when there is none. */
 int64_t order_wait(struct order *o);
 /* What has left, as a cursor. */
 void order_cursor(const struct order *o, struct cursor *out);

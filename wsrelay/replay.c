@@ -15,12 +15,16 @@
 #include "members.h"
 #include "metrics.h"
 #include "order.h"
+#include "replay_give.h"
 #include "stream.h"
 #include "stream_reply.h"
 
 /* A pass begins a little before the oldest cursor: events that are in the stream twice are
  * recognised only if the first one was seen (stream_load.c). */
 enum { WARM_MS = 10000, AGAIN_MS = 50, BACKLOG_PAUSE = 4 * STREAM_CHUNK };
+
+/* Bytes collected at a time, for one connection and for all: so much, or that part of the log. */
+enum { MOST_EACH = 1 << 18, MOST_ALL = 1 << 24 };
 
 static struct {
 	struct conn **waiting; /* those with .in_pass belong to the pass under way */
@@ -33,13 +37,15 @@ static struct {
 	struct rt_pos end;          /* what "all" is when the end is reached */
 	bool at_end;
 	uint64_t emitted;
+	size_t collected; /* bytes in this pass */
 	struct timer again;
 } replay;
 
 /* ---- verdicts ------------------------------------------------------------------------------- */
 
+/* From now on it is served; the first time it hears the verdict before anything else. */
 static void
-say_ready(struct conn *c, bool recovered, const char *cursor)
+go_live(struct conn *c, bool recovered, const char *cursor)
 {
 	struct ready r = {.recovered = recovered,
 	    .cursor = cursor,
@@ -49,8 +55,11 @@ say_ready(struct conn *c, bool recovered, const char *cursor)
 	    .expires_in = c->ends ? (long)c->ends - (long)conn_clock() : 0};
 
 	c->state = CONN_LIVE;
-	dialect_at(c->dialect)->ready(c, &r);
-	health_tell(c);
+	if (!c->ready) {
+		c->ready = true;
+		dialect_at(c->dialect)->ready(c, &r);
+		health_tell(c);
+	}
 	deliver_mark(c);
 }
 
@@ -61,21 +70,25 @@ begin_now(struct conn *c)
 	struct cursor now;
 
 	if (c->out) {
+		replay_drop(c);
 		free(c->out->received);
 		c->out->received = NULL;
-		for (uint32_t i = 0; i < c->out->replay_n; i++)
-			frame_put(c->out->replay[i]);
-		c->out->replay_n = 0;
 	}
 	c->next = c->account->end;
 	stream_cursor(&now);
 	cursor_format(NULL, &now, stream_epoch(), text);
-	say_ready(c, false, text);
+	go_live(c, false, text);
 }
 
 static void
 refuse(struct conn *c)
 {
+	if (c->ready) { /* it was told that it would get everything */
+		metrics.lost_place++;
+		c->state = CONN_LIVE;
+		conn_end(c, CLOSE_LOST_PLACE, "too far behind: sync over REST");
+		return;
+	}
 	metrics.resume_failed++;
 	begin_now(c);
 }
@@ -85,8 +98,10 @@ refuse(struct conn *c)
 static void
 begin_in_log(struct conn *c, const char *text)
 {
-	c->next = c->account->first;
-	say_ready(c, true, text);
+	bool later = c->out->more; /* there is another pass before the log */
+
+	c->next = later ? UINT64_MAX : c->account->first;
+	go_live(c, true, text);
 }
 
 /* ---- who waits ------------------------------------------------------------------------------ */
@@ -103,6 +118,13 @@ wait_for_pass(struct conn *c)
 	c->in_pass = false;
 	if (!replay.running && !replay.again.due)
 		loop_timer(&replay.again, 0); /* those who come in the same turn share the pass */
+}
+
+void
+replay_again(struct conn *c)
+{
+	c->out->more = false;
+	wait_for_pass(c);
 }
 
 void
@@ -161,6 +183,14 @@ replay_begin(struct conn *c, const char *resume, size_t n)
 	}
 }
 
+static size_t
+most_of(size_t least, int part)
+{
+	size_t most = (size_t)conf_int("relay.log_bytes") / (size_t)part;
+
+	return most > least ? most : least;
+}
+
 /* ---- a pass --------------------------------------------------------------------------------- */
 
 static void
@@ -184,22 +214,13 @@ refuse_pass(void)
 	end_pass();
 }
 
-static void
-drop_collected(struct conn *c)
-{
-	for (uint32_t i = 0; i < c->out->replay_n; i++)
-		frame_put(c->out->replay[i]);
-	c->out->replay_n = 0;
-	c->out->replay_bytes = 0;
-}
-
 /* Redis went away: they wait on, and a later pass begins from their cursors again. */
 static void
 interrupt(void)
 {
 	for (size_t i = 0; i < replay.n; i++) {
 		if (replay.waiting[i]->in_pass)
-			drop_collected(replay.waiting[i]);
+			replay_drop(replay.waiting[i]);
 		replay.waiting[i]->in_pass = false;
 	}
 	replay.running = false;
@@ -209,70 +230,14 @@ interrupt(void)
 }
 
 static void
-collect(struct conn *c, struct frame *f)
-{
-	struct conn_out *out = c->out;
-
-	if (out->replay_n == out->replay_cap) {
-		out->replay_cap = out->replay_cap ? 2 * out->replay_cap : 16;
-		out->replay = must_realloc(out->replay, out->replay_cap * sizeof(struct frame *));
-	}
-	out->replay[out->replay_n++] = f;
-	out->replay_bytes += frame_size(f);
-}
-
-/* A frame whose cursor says: what the client had, and what the pass has given it. */
-static struct frame *
-frame_for(struct conn *c, const struct rt_event *ev, const struct cursor *now,
-    struct frame *shared[DIALECTS])
-{
-	const struct cursor_set *had = c->out->received;
-	const struct dialect *d = dialect_at(c->dialect);
-	char text[CURSOR_TEXT];
-	size_t n;
-
-	for (int i = 0; i < had->parts; i++) {
-		if (!cursor_contains(now, &had->part[i])) {
-			n = cursor_format(had, now, stream_epoch(), text);
-			return d->event(ev, text, n);
-		}
-	}
-	if (!shared[c->dialect]) {
-		n = cursor_format(NULL, now, stream_epoch(), text);
-		shared[c->dialect] = d->event(ev, text, n);
-	}
-	return frame_ref(shared[c->dialect]);
-}
-
-static void
-give(struct account *a, const struct rt_event *ev, const struct cursor *now,
-    struct frame *shared[DIALECTS])
-{
-	for (struct conn *c = a ? a->conns : NULL; c; c = c->next_of_account) {
-		if (c->state != CONN_REPLAY || !c->in_pass || c->next == replay.emitted)
-			continue;
-		c->next = replay.emitted; /* an account may be named twice */
-		if (deliver_due(c, ev))
-			collect(c, frame_for(c, ev, now, shared));
-	}
-}
-
-static void
 on_emit(void *ctx, struct rt_event *ev)
 {
-	struct frame *shared[DIALECTS] = {0};
-	struct members *m = ev->members;
 	struct cursor now;
 
 	(void)ctx;
 	order_cursor(replay.order, &now);
-	replay.emitted++;
-	for (uint32_t i = 0; m && i < m->n && !ev->ephemeral; i++)
-		give(m->account[i], ev, &now, shared);
-	for (uint32_t i = 0; i < ev->n_to && !ev->ephemeral; i++)
-		give(account_find(ev->to[i]), ev, &now, shared);
-	for (int i = 0; i < DIALECTS; i++)
-		frame_put(shared[i]);
+	replay.collected += replay_give(ev, &now, ++replay.emitted,
+	    replay.collected > most_of(MOST_ALL, 2) ? 0 : most_of(MOST_EACH, 16));
 	rt_event_free(ev);
 }
 
@@ -289,15 +254,27 @@ hand_over(const struct cursor *now)
 		struct cursor_set *had = c->out->received;
 
 		cursor_format(had, NULL, stream_epoch(), text);
-		if (c->out->replay_bytes > (size_t)conf_int("relay.log_bytes") / 8 ||
-		    !cursor_set_add(had, now)) {
+		if (!cursor_set_add(had, c->out->reached ? c->out->reached : now)) {
 			refuse(c);
 			continue;
 		}
-		metrics.resume_replayed++;
+		c->out->more = c->out->reached != NULL;
+		free(c->out->reached);
+		c->out->reached = NULL;
+		metrics.resume_replayed += !c->ready;
 		begin_in_log(c, text);
 	}
 	end_pass();
+}
+
+/* Has everybody in the pass as much as may be collected at a time? */
+static bool
+all_full(void)
+{
+	for (size_t i = 0; i < replay.n; i++)
+		if (replay.waiting[i]->in_pass && !replay.waiting[i]->out->reached)
+			return false;
+	return true;
 }
 
 static void ask_chunk(void);
@@ -318,7 +295,7 @@ go_on(void)
 	if (replay.at_end && !order_backlog(replay.order))
 		order_start_at(replay.order, replay.end);
 	order_cursor(replay.order, &now);
-	if (pos_compare(cursor_low(&now), evlog_floor()) >= 0)
+	if (all_full() || pos_compare(cursor_low(&now), evlog_floor()) >= 0)
 		hand_over(&now);
 	else if (replay.at_end || order_backlog(replay.order) > BACKLOG_PAUSE)
 		loop_timer(
@@ -431,6 +408,7 @@ on_start(void *ctx, const redisReply *reply)
 		return;
 	}
 	replay.emitted = 0;
+	replay.collected = 0;
 	replay.at_end = false;
 	replay.end = info.last; /* when the end is reached, everything up to here has been read */
 	replay.read = replay.before =

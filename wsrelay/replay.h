@@ -18,6 +18,8 @@ struct conn;
 void replay_start(void);
 /* c has joined its account.  resume is NULL when the client named no cursor. */
 void replay_begin(struct conn *c, const char *resume, size_t n);
+/* It has written what the last pass gave it, and there is more. */
+void replay_again(struct conn *c);
 void replay_leave(struct conn *c); /* it ends while it waits */
 void replay_members_came(void);
 /* Redis is there again: start the pass that was interrupted. */

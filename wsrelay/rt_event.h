@@ -28,11 +28,11 @@ struct rt_event {
 	struct rt_pos pos;
 	struct uid id, conversation, except, session;
 	bool has_conversation, has_except;
-	bool revokes;    /* session.revoked: the sockets of .session end here */
-	bool ephemeral;  /* typing, presence: worthless a few seconds later */
-	int64_t seq;     /* 0 unless message.new */
-	int64_t version; /* of the members; -1: only .to */
-	int64_t held_ms; /* since when order.c holds it */
+	bool revokes;            /* session.revoked: the sockets of .session end here */
+	bool ephemeral;          /* typing, presence: worthless a few seconds later */
+	int64_t seq;             /* 0 unless message.new */
+	int64_t version;         /* of the members; -1: only .to */
+	int64_t held_ms;         /* since when order.c holds it */
 	struct members *members; /* NULL until asked for */
 	uint32_t n_to, n_devices;
 	const struct uid *to, *devices;

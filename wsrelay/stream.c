@@ -23,7 +23,8 @@
 enum {
 	BLOCK_MS = 5000,
 	BACKLOG_PAUSE = 8192,
-	WATCH_MS = 1000,
+	WATCH_MS = 250,
+	SILENCE_MS = 600,
 };
 
 static struct {
@@ -34,11 +35,12 @@ static struct {
 	struct rt_pos last;            /* newest entry fed */
 	struct rt_pos live_from;       /* when this one has gone through, the load is in the log */
 	uintptr_t generation; /* of loads: what was asked before one is not wanted after it */
-	bool probing;
-	bool loaded;   /* .order and .last are those of this stream */
-	bool may_read; /* and reading may go on from .last */
-	bool reading;  /* a read is under way */
-	bool all_read; /* the last one reached the end of the stream */
+	bool probing, probed; /* since Redis came */
+	bool loaded;          /* .order and .last are those of this stream */
+	bool may_read;        /* and reading may go on from .last */
+	bool reading;         /* a read is under way */
+	bool all_read;        /* the last one reached the end of the stream */
+	int64_t answered_ms;  /* when Redis last showed that it is awake */
 	bool live, was_live;
 	bool resync;                          /* connections wait for a load to end */
 	struct rt_event *chunk, **chunk_tail; /* read, but not yet known to be without a hole */
@@ -48,10 +50,16 @@ static struct {
 
 /* ---- what others ask ------------------------------------------------------------------------ */
 
+static bool
+both_up(void)
+{
+	return stream.reader.up && stream.commands.up;
+}
+
 bool
 stream_connected(void)
 {
-	return stream.reader.up && stream.commands.up;
+	return both_up() && stream.probed;
 }
 
 const char *
@@ -100,13 +108,17 @@ double
 stream_lag(void)
 {
 	struct cursor c;
-	double lag;
+	uint64_t oldest = stream.last.ms;
 
-	if (!stream_backlog())
-		return metrics.lag_last;
-	stream_cursor(&c);
-	lag = (double)(loop_wall() - (int64_t)cursor_low(&c).ms) / 1000;
-	return lag > 0 && c.at.ms ? lag : 0;
+	if (stream_backlog()) {
+		stream_cursor(&c);
+		oldest = cursor_low(&c).ms;
+	} else if (stream.all_read) {
+		return 0;
+	}
+	return oldest && loop_wall() > (int64_t)oldest
+		   ? (double)(loop_wall() - (int64_t)oldest) / 1000
+		   : 0;
 }
 
 /* ---- into the log --------------------------------------------------------------------------- */
@@ -131,7 +143,7 @@ on_emit(void *ctx, struct rt_event *ev)
 	order_cursor(stream.order, &c);
 	if (ev->revokes)
 		sign_in_revoked(ev->session);
-	if (stream.live)
+	if (pos_compare(ev->pos, stream.live_from) > 0)
 		metrics_lag((double)(loop_wall() - (int64_t)ev->pos.ms) / 1000);
 	evlog_append(ev, &c);
 }
@@ -147,6 +159,7 @@ tell_resync(struct conn *c, void *cursor)
 	if (c->out) {
 		free(c->out->received);
 		c->out->received = NULL;
+		c->out->more = false;
 	}
 	dialect_at(c->dialect)->resync(c, cursor);
 }
@@ -174,13 +187,23 @@ become_live(void)
 
 static void read_more(void);
 
+/* Is a missing message really missing?  Not while there is more to read, nor while nobody can
+ * publish. */
+static bool
+time_passes(void)
+{
+	if (stream_backlog() > BACKLOG_PAUSE)
+		return true;
+	return stream.all_read && stream.may_read && loop_now() - stream.answered_ms < SILENCE_MS;
+}
+
 static void
 pump(void)
 {
 	struct cursor c;
 	int64_t wait;
 
-	order_pump(stream.order, loop_now(), stream.all_read || stream_backlog() > BACKLOG_PAUSE);
+	order_pump(stream.order, loop_now(), time_passes());
 	wait = order_wait(stream.order);
 	if (wait >= 0)
 		loop_timer(&stream.gap, wait);
@@ -395,12 +418,14 @@ static void
 on_probed(const char *epoch, const struct stream_info *info)
 {
 	stream.probing = false;
-	if (!stream_connected())
+	if (!both_up())
 		return;
+	stream.answered_ms = loop_now();
 	if (!epoch) {
 		rds_reset(&stream.commands, "it is not ready"); /* LOADING, for instance */
 		return;
 	}
+	stream.probed = true;
 	decide(epoch, info);
 	health_changed();
 }
@@ -408,7 +433,7 @@ on_probed(const char *epoch, const struct stream_info *info)
 static void
 probe(void)
 {
-	if (!stream.probing && stream_connected())
+	if (!stream.probing && both_up())
 		stream.probing = stream_probe(&stream.commands, on_probed);
 }
 
@@ -416,17 +441,19 @@ static void
 on_watched(void *ctx, const redisReply *reply)
 {
 	(void)ctx;
+	if (reply)
+		stream.answered_ms = loop_now();
 	if (reply && stream.loaded &&
 	    (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, stream.epoch_value)))
 		probe();
 }
 
-/* Once a second: is it still there, and still the same stream? */
+/* Now and then: is it still there, and still the same stream? */
 static void
 on_watch(struct timer *t)
 {
 	loop_timer(t, WATCH_MS);
-	if (stream_connected())
+	if (both_up())
 		rds_command(&stream.commands, on_watched, NULL, "GET rt:epoch");
 }
 
@@ -436,10 +463,8 @@ on_change(struct rds *r)
 {
 	if (r == &stream.reader && !r->up)
 		stream.reading = false;
-	if (stream_connected())
-		probe();
-	else
-		stream.may_read = false;
+	stream.may_read = stream.probed = false;
+	probe();
 	health_changed();
 }
 

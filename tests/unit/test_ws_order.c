@@ -124,7 +124,7 @@ waits_for_the_missing_message(void **state)
 	order_feed(r.order, event(4, 4, 2, 1, -1)); /* another one goes past */
 	order_pump(r.order, 10, true);
 	EXPECT(&r, 1, 4);
-	assert_int_equal(order_wait(r.order), GAP_MS);
+	assert_in_range(order_wait(r.order), 1, GAP_MS);
 	order_feed(r.order, event(5, 5, 1, 2, -1));
 	order_pump(r.order, 20, true);
 	EXPECT(&r, 1, 4, 5, 2, 3);
