@@ -130,23 +130,28 @@ stats_unmap(const struct stats *s, size_t size)
 	munmap((void *)s, size);
 }
 
+/* ---- as text ----------------------------------------------------------------------------- */
+
+enum metric { WORKERS, BUSY, REQUESTS, ERRORS, BATCHES, REPLIES, SECONDS, METRICS };
+
+static const struct {
+	const char *name, *type;
+} metrics[METRICS] = {
+    [WORKERS] = {"rookery_app_workers", "gauge"},
+    [BUSY] = {"rookery_app_busy_workers", "gauge"},
+    [REQUESTS] = {"rookery_app_requests_total", "counter"},
+    [ERRORS] = {"rookery_app_errors_total", "counter"},
+    [BATCHES] = {"rookery_app_batches_total", "counter"},
+    [REPLIES] = {"rookery_replies_total", "counter"},
+    [SECONDS] = {"rookery_request_seconds", "histogram"},
+};
+
+/* The lines of one metric stand together, whatever app they come from. */
 static void
-op_lines(struct buf *b, const struct stats *s, const struct stats_op *op)
+histogram_lines(struct buf *b, const struct stats *s, const struct stats_op *op)
 {
 	uint64_t seen = 0;
 
-	for (int c = 1; c < 6; c++) {
-		if (op->by_class[c])
-			buf_printf(b,
-			    "rookery_replies_total{surface=\"%s\",family=\"%s\",operation=\"%s\","
-			    "class=\"%dxx\"} %lu\n",
-			    s->surface, s->family, op->name, c, (unsigned long)op->by_class[c]);
-	}
-	for (int i = 0; i < STATS_BUCKETS; i++)
-		seen += op->bucket[i];
-	if (!seen)
-		return;
-	seen = 0;
 	for (int i = 0; i < STATS_BUCKETS; i++) {
 		char bound[32] = "+Inf";
 
@@ -165,42 +170,50 @@ op_lines(struct buf *b, const struct stats *s, const struct stats_op *op)
 }
 
 static void
-app_lines(struct buf *b, const struct stats *s)
+op_lines(struct buf b[METRICS], const struct stats *s, const struct stats_op *op)
 {
-	const struct {
-		const char *name;
-		unsigned long value;
-	} lines[] = {
-	    {"rookery_app_workers", (unsigned long)s->workers},
-	    {"rookery_app_busy_workers", (unsigned long)stats_busy(s)},
-	    {"rookery_app_requests_total", (unsigned long)s->requests},
-	    {"rookery_app_errors_total", (unsigned long)s->errors},
-	    {"rookery_app_batches_total", (unsigned long)s->batches},
+	uint64_t all = 0;
+
+	for (int c = 1; c < 6; c++) {
+		all += op->by_class[c];
+		if (op->by_class[c])
+			buf_printf(&b[REPLIES],
+			    "rookery_replies_total{surface=\"%s\",family=\"%s\",operation=\"%s\","
+			    "class=\"%dxx\"} %lu\n",
+			    s->surface, s->family, op->name, c, (unsigned long)op->by_class[c]);
+	}
+	if (all)
+		histogram_lines(&b[SECONDS], s, op);
+}
+
+static void
+app_lines(struct buf b[METRICS], const struct stats *s)
+{
+	const unsigned long values[] = {
+	    [WORKERS] = (unsigned long)s->workers,
+	    [BUSY] = (unsigned long)stats_busy(s),
+	    [REQUESTS] = (unsigned long)s->requests,
+	    [ERRORS] = (unsigned long)s->errors,
+	    [BATCHES] = (unsigned long)s->batches,
 	};
 
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-		buf_printf(b, "%s{surface=\"%s\",family=\"%s\"} %lu\n", lines[i].name, s->surface,
-		    s->family, lines[i].value);
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		buf_printf(&b[i], "%s{surface=\"%s\",family=\"%s\"} %lu\n", metrics[i].name,
+		    s->surface, s->family, values[i]);
 	for (uint32_t i = 0; i < s->n_ops; i++)
 		op_lines(b, s, &s->op[i]);
 }
 
-char *
-stats_prometheus(struct arena *a)
+static void
+all_lines(struct buf b[METRICS])
 {
-	struct buf b = buf_new(a);
 	char dir[512], path[800];
 	struct dirent *entry;
 	DIR *d;
 
-	buf_puts(&b,
-	    "# TYPE rookery_app_workers gauge\n# TYPE rookery_app_busy_workers gauge\n"
-	    "# TYPE rookery_app_requests_total counter\n# TYPE rookery_app_errors_total counter\n"
-	    "# TYPE rookery_app_batches_total counter\n# TYPE rookery_replies_total counter\n"
-	    "# TYPE rookery_request_seconds histogram\n");
 	conf_run_path(dir, sizeof dir, "stats");
 	if (!(d = opendir(dir)))
-		return b.p;
+		return;
 	while ((entry = readdir(d))) {
 		const struct stats *s;
 		size_t size;
@@ -208,9 +221,23 @@ stats_prometheus(struct arena *a)
 		snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
 		if (entry->d_name[0] == '.' || !(s = stats_open(path, &size)))
 			continue;
-		app_lines(&b, s);
+		app_lines(b, s);
 		stats_unmap(s, size);
 	}
 	closedir(d);
-	return b.p;
+}
+
+char *
+stats_prometheus(struct arena *a)
+{
+	struct buf out = buf_new(a), b[METRICS];
+
+	for (int i = 0; i < METRICS; i++)
+		b[i] = buf_new(a);
+	all_lines(b);
+	for (int i = 0; i < METRICS; i++) {
+		buf_printf(&out, "# TYPE %s %s\n", metrics[i].name, metrics[i].type);
+		buf_put(&out, b[i].p, b[i].n);
+	}
+	return out.p;
 }
