@@ -138,7 +138,7 @@ const struct setting conf_table[] = {
 	DURATION("relay.idle", "75s", "2s", "1d", "A connection that shows no life for so long is closed"),
 	SIZE("relay.log_bytes", "32m", "1m", "16g", "Encoded events the relay keeps for slow and resuming clients"),
 	COUNT("relay.gap_ms", "5000", "0", "60000", "Milliseconds to wait for a missing sequence number"),
-	TEXT("relay.origins", "", "Allowed Origin headers, separated by blanks; empty allows every one"),
+	TEXT("relay.origins", "", "Foreign Origin headers that are allowed, separated by blanks; the server's own always is"),
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections"),
 	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account"),
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),

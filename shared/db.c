@@ -247,6 +247,9 @@ db_query(struct req *r, const struct query *q, const char *const *params, struct
 	 * committed. */
 	if (err == ERR_UNAVAILABLE && PQstatus(db.conn) != CONNECTION_OK)
 		db_close();
+	/* What the contract says of this status may be about somebody else's service. */
+	if (err == ERR_UNAVAILABLE && !r->err_detail)
+		r->err_detail = err_text(ERR_UNAVAILABLE);
 	db.last_used = time(NULL);
 	return err;
 }
