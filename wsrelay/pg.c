@@ -205,6 +205,13 @@ connect_step(void)
 }
 
 static void
+on_notice(void *unused, const char *text)
+{
+	(void)unused;
+	log_debug("database says", "text", text);
+}
+
+static void
 connect_now(struct timer *t)
 {
 	const char *keys[] = {
@@ -219,6 +226,7 @@ connect_now(struct timer *t)
 		lose(pg.conn ? PQerrorMessage(pg.conn) : "out of memory");
 		return;
 	}
+	PQsetNoticeProcessor(pg.conn, on_notice, NULL);
 	loop_timer(&pg.limit, CONNECT_MS);
 	watch_fd(EPOLLOUT);
 }
