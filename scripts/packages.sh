@@ -48,7 +48,7 @@ install_packages()
 	if [ -d /run/systemd/system ]; then
 		for p in "$@"; do
 			case $p in
-			lighttpd | redis-server | postgresql-15) as_admin systemctl disable --now "${p%-15}" ;;
+			lighttpd | redis-server | coturn | postgresql-15) as_admin systemctl disable --now "${p%-15}" ;;
 			esac
 		done
 	fi
