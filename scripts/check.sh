@@ -33,6 +33,15 @@ sanitizer_faults()
 	grep -rhE -A 12 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$1"/*/log 2>/dev/null | head -n 60
 }
 
+# A farm of its own shall know nothing of the one that this command would look after.
+forget_places()
+{
+	local name
+	for name in $(compgen -e ROOKERY_ | grep -vxE 'ROOKERY_(USER|TEST_.*)'); do
+		unset "$name"
+	done
+}
+
 run_pytest() # ARGUMENTS …
 {
 	local bad=0 place
@@ -40,9 +49,7 @@ run_pytest() # ARGUMENTS …
 	trap 'tidy_farms "$place" 1; exit 130' INT TERM
 	names_a_path "$@" || set -- "$@" tests/api tests/fault
 	(
-		for name in $(compgen -e ROOKERY_ | grep -vxE 'ROOKERY_(USER|TEST_.*)'); do
-			unset "$name"
-		done
+		forget_places
 		export ROOKERY_BUILD=$BUILD ROOKERY_TEST_HTTPD=$HTTPD ROOKERY_TEST_KEEP=1 TMPDIR=$place
 		cd "$ROOT" && exec /usr/bin/python3 -m pytest -p no:cacheprovider "$@" 3>&-
 	) || bad=1
