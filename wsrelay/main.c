@@ -40,17 +40,6 @@ static struct {
 	bool stopping;
 } signals;
 
-static enum log_level
-level(void)
-{
-	static const char *const names[] = {"debug", "info", "warn", "error"};
-
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(conf_str("log.level"), names[i]))
-			return (enum log_level)i;
-	return LOG_INFO_;
-}
-
 static void
 reload(void)
 {
@@ -58,7 +47,7 @@ reload(void)
 		log_error("settings are wrong; those in force stay");
 		return;
 	}
-	log_init("wsrelay", level());
+	log_init("wsrelay", log_level_named(conf_str("log.level")));
 	listen_reload();
 	stream_reload_settings();
 	log_info("settings read again");
@@ -135,7 +124,7 @@ main(void)
 {
 	if (conf_load(NULL) || sodium_init() < 0)
 		return 1;
-	log_init("wsrelay", level());
+	log_init("wsrelay", log_level_named(conf_str("log.level")));
 	raise_file_limit();
 	loop_init();
 	take_signals();
