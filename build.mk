@@ -188,6 +188,22 @@ obj/tests/unit/$(1).o: | $(NEEDS_SQL)
 endef
 $(foreach t,$(basename $(notdir $(UNIT_TESTS))),$(eval $(call unit_rules,$(t))))
 
+# ---- fuzz targets: make fuzz [FUZZ_SECONDS=60], with clang -----------------------------------------
+
+FUZZ_SECONDS = 20
+FUZZ_TARGETS = $(patsubst $(top_srcdir)/tests/fuzz/%.c,fuzz/%,$(wildcard $(top_srcdir)/tests/fuzz/*_fuzz.c))
+FUZZ_WITH_multipart_fuzz = shared/multipart.c shared/buf.c shared/arena.c
+FUZZ_WITH_query_fuzz = shared/query.c shared/arena.c
+FUZZ_WITH_schema_fuzz = $(addprefix shared/,schema.c json.c buf.c arena.c clock.c id.c)
+FUZZ_WITH_ws_frame_fuzz = $(addprefix wsrelay/,ws_frame.c ws_http.c cursor.c utf8.c map.c uid.c)
+
+fuzz/%: $(top_srcdir)/tests/fuzz/%.c
+	$(call say,FUZZ)$(MKDIR_P) $(@D) && clang -fsanitize=fuzzer,address,undefined -g -O1 $(AM_CPPFLAGS) \
+		$(LIB_CFLAGS) -o $@ $< $(addprefix $(top_srcdir)/,$(FUZZ_WITH_$*)) $(HOUSE_LIBS)
+fuzz: $(FUZZ_TARGETS)
+	for t in $(FUZZ_TARGETS); do echo "== $$t"; $$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 || exit 1; done
+.PHONY: fuzz
+
 # ---- dependencies found by the compiler ---------------------------------------------------------
 
 -include $(shell find obj -name '*.d' 2>/dev/null)

@@ -2,8 +2,6 @@
  * Fuzz target of the relay's parsers: the first byte chooses between the request's head, frames and
  *cursors, and how the input is cut into pieces.  However it is cut, the outcome must be the same.
  *
- *	clang -fsanitize=fuzzer,address,undefined -g -O1 -D_GNU_SOURCE -I. -Ishared -o ws_frame_fuzz
- *\ tests/fuzz/ws_frame_fuzz.c wsrelay/{ws_frame,ws_http,cursor,utf8,map,uid}.c -lsodium -lcrypto
  */
 #include <stdlib.h>
 #include <string.h>
