@@ -1,7 +1,6 @@
 /*
  * Fuzz target of the relay's parsers: the first byte chooses between the request's head, frames and
  * cursors, and how the input is cut into pieces.  However it is cut, the outcome must be the same.
- *
  */
 #include <stdlib.h>
 #include <string.h>
