@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-#include "clock.h"
 #include "conf.h"
 #include "password.h"
 
@@ -54,20 +54,23 @@ passwords(void **state)
 	assert_true(password_verify(password_hash(a, ""), ""));
 }
 
+/* Processor time of refusing five wrong passwords: what else the machine does is not counted. */
+static clock_t
+refusals(const char *hash)
+{
+	clock_t start = clock();
+
+	for (int i = 0; i < 5; i++)
+		assert_false(password_verify(hash, "y"));
+	return clock() - start;
+}
+
 static void
 unknown_accounts_take_as_long(void **state)
 {
-	char *hash = password_hash(a, "x");
-	int64_t start = clock_steady(), known, unknown;
+	clock_t known = refusals(password_hash(a, "x")), unknown = refusals(NULL);
 
 	(void)state;
-	for (int i = 0; i < 5; i++)
-		assert_false(password_verify(hash, "y"));
-	known = clock_steady() - start;
-	start = clock_steady();
-	for (int i = 0; i < 5; i++)
-		assert_false(password_verify(NULL, "y"));
-	unknown = clock_steady() - start;
 	assert_true(unknown > known / 2);
 	assert_true(unknown < known * 2);
 }
