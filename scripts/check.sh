@@ -50,7 +50,8 @@ run_pytest() # ARGUMENTS …
 	names_a_path "$@" || set -- "$@" tests/api tests/fault
 	(
 		forget_places
-		export ROOKERY_BUILD=$BUILD ROOKERY_TEST_HTTPD=$HTTPD ROOKERY_TEST_KEEP=1 TMPDIR=$place
+		export ROOKERY_BUILD=$BUILD ROOKERY_CONFIGURE=$flags ROOKERY_TEST_HTTPD=$HTTPD ROOKERY_TEST_KEEP=1
+		export TMPDIR=$place
 		cd "$ROOT" && exec /usr/bin/python3 -m pytest -p no:cacheprovider "$@" 3>&-
 	) || bad=1
 	if sanitizer_faults "$place" | grep .; then
@@ -64,7 +65,7 @@ run_pytest() # ARGUMENTS …
 
 test()
 {
-	local sanitize='' args=() bad=0
+	local sanitize='' args=() bad=0 flags=--enable-reply-check
 	HTTPD=lighttpd
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -80,9 +81,13 @@ test()
 	done
 	find_places
 	BUILD=$BUILD/test${sanitize:+-sanitize}
-	step "Debian packages" need_for_up "$HTTPD"
-	step "build for tests" build_all --enable-reply-check ${sanitize:+--enable-sanitizers}
-	[ ! -f "$ROOT/web/package-lock.json" ] || step "reference pages" build_web
+	flags="$flags${sanitize:+ --enable-sanitizers}"
+	# shellcheck disable=SC2086
+	step "Debian packages" need_for_up $PACKAGES_TEST
+	# shellcheck disable=SC2086
+	step "build for tests" build_all $flags
+	step "reference pages" build_web
+	tell_web
 	if [ -n "$sanitize" ]; then
 		# Memory lives in arenas; the search for leaks hangs in processes that may not be traced.
 		export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1

@@ -8,6 +8,7 @@ PGBIN=/usr/lib/postgresql/$VERSION_PG/bin
 STEP=
 STEP_LOG=
 exec 3>&2
+umask 022 # the farm's user reads what root makes
 
 # die SENTENCE: what went wrong, in one clear sentence, whatever the output is redirected to.
 die()
@@ -113,25 +114,38 @@ ensure_user()
 }
 
 # Set FARM_USER, BUILD and RUN.  The user must reach all of them; a checkout in a home directory that is
-# closed to others is built and run under /var/lib/rookery instead.
+# closed to others is built and run under /var/lib/rookery instead, each checkout in a folder of its own.
 find_places()
 {
-	local state=$ROOT
+	local state=$ROOT away
+	away=/var/lib/rookery/$(cksum <<<"$ROOT" | cut -d' ' -f1)
 	FARM_USER=$(id -un)
 	if is_root; then
 		FARM_USER=${ROOKERY_USER:-rookery}
 		ensure_user
 		if ! as_user test -r "$ROOT/Makefile.am"; then
-			state=/var/lib/rookery
+			state=$away
 			STATE_NOTE="The user $FARM_USER cannot reach $ROOT, so the farm lives in $state."
 		fi
 	fi
-	RUN=$(realpath -ms "${ROOKERY_RUN:-$state/run}")
 	BUILD=$(realpath -ms "${ROOKERY_BUILD:-$state/build}")
-	[ ${#RUN} -le 50 ] ||
-		die "the run directory $RUN has a path too long for unix sockets; set ROOKERY_RUN to a shorter one."
+	RUN=$(realpath -ms "${ROOKERY_RUN:-$state/run}")
+	[ ${#RUN} -le $LONGEST_RUN ] || [ -n "${ROOKERY_RUN:-}" ] || RUN=$(short_run "${away##*/}")
 	CTL=$BUILD/bin/rk-ctl
 	export ROOKERY_RUN=$RUN ROOKERY_CONF=${ROOKERY_CONF:-$RUN/rookery.conf}
+}
+
+# Where the run directory is when the checkout's path is too long for the unix sockets below it.
+LONGEST_RUN=50
+short_run() # NUMBER OF THE CHECKOUT
+{
+	is_root && echo "/var/lib/rookery/$1/run" || echo "$(realpath -ms "${HOME:-/tmp}")/.rookery/$1"
+}
+
+check_run_length()
+{
+	[ ${#RUN} -le $LONGEST_RUN ] ||
+		die "the run directory $RUN has a path too long for unix sockets; set ROOKERY_RUN to a shorter one."
 }
 
 # Variables that name settings were saved by "up": later commands see them unless the caller sets others.
@@ -139,6 +153,10 @@ load_saved()
 {
 	local name value
 	[ -r "$RUN/env" ] || return 0
+	if [ -z "${ROOKERY_BUILD:-}" ] && [ -r "$RUN/build" ]; then
+		BUILD=$(cat "$RUN/build")
+		CTL=$BUILD/bin/rk-ctl
+	fi
 	while IFS='=' read -r name value; do
 		name=${name#export }
 		[ -n "${!name+set}" ] || eval "export $name=$value"

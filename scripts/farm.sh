@@ -178,6 +178,16 @@ all_ready()
 	done
 }
 
+wait_until_ready()
+{
+	local surface
+	wait_for 60 all_ready && return
+	for surface in $(surfaces); do
+		echo "$surface: $(curl -s -m 5 "$(url "$surface")/readyz")"
+	done
+	return 1
+}
+
 # ---- restart -----------------------------------------------------------------------------------
 
 # A graceful restart: the master replaces itself and starts new workers before the old ones finish.

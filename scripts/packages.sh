@@ -2,11 +2,11 @@
 
 PACKAGES_BUILD="gcc g++ make autoconf automake pkg-config libpq-dev libhiredis-dev libfcgi-dev libyaml-dev
 	libpcre2-dev libjwt-dev libssl-dev libsodium-dev libjansson-dev libqrencode-dev libpng-dev
-	libcurl4-openssl-dev libxeddsa-dev libphonenumber-dev"
+	libcurl4-openssl-dev libxeddsa-dev libphonenumber-dev libcmocka-dev"
 PACKAGES_RUN="postgresql-15 redis-server lighttpd runit procps curl python3 python3-websockets python3-nacl"
 PACKAGES_APACHE="apache2-bin"
-PACKAGES_TEST="libcmocka-dev python3-pytest python3-redis python3-psycopg2 python3-requests
-	python3-jsonschema python3-yaml python3-hypothesis python3-aiosmtpd zbar-tools coturn"
+PACKAGES_TEST="python3-pytest python3-redis python3-psycopg2 python3-requests python3-jsonschema
+	python3-yaml python3-hypothesis python3-aiosmtpd zbar-tools coturn"
 PACKAGES_BENCH="wrk"
 
 missing_packages()
@@ -42,7 +42,8 @@ install_packages()
 		printf '#!/bin/sh\nexit 101\n' | as_admin tee $policy >/dev/null && as_admin chmod 755 $policy && made=1
 	fi
 	as_admin mkdir -p "${cluster%/*}" && echo 'create_main_cluster = false' | as_admin tee $cluster >/dev/null
-	as_admin env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" || bad=1
+	as_admin env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y \
+		--no-install-recommends "$@" || bad=1
 	as_admin rm -f $cluster
 	[ -z "$made" ] || as_admin rm -f $policy
 	if [ -d /run/systemd/system ]; then
@@ -73,10 +74,8 @@ need_packages()
 	die "these packages are missing and cannot be installed (is there a network?): $missing"
 }
 
-need_for_up()
+need_for_up() # PACKAGE …
 {
-	# shellcheck disable=SC2086
-	need_packages $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST \
-		$([ "$1" = apache ] && echo $PACKAGES_APACHE)
-	[ ! -f "$ROOT/web/package-lock.json" ] || command -v npm >/dev/null || need_packages nodejs npm
+	# shellcheck disable=SC2046,SC2086
+	need_packages $PACKAGES_BUILD $PACKAGES_RUN "$@" $(command -v npm >/dev/null || echo nodejs npm)
 }

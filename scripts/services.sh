@@ -63,6 +63,7 @@ make_run_directory()
 	done
 	[ -f "$RUN/rookery.conf" ] || cp "$BUILD/rookery.conf" "$RUN/rookery.conf"
 	save_environment
+	echo "$BUILD" >"$RUN/build"
 	give_away
 	as_user test -w "$RUN/fcgi" ||
 		die "the user $FARM_USER cannot reach $RUN; set ROOKERY_RUN to a place it can."
