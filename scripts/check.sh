@@ -89,8 +89,7 @@ test()
 	step "reference pages" build_web
 	tell_web
 	if [ -n "$sanitize" ]; then
-		# Memory lives in arenas; the search for leaks hangs in processes that may not be traced.
-		export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+		export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 	fi
 	make -C "$BUILD" -s -j"$(nproc)" check VERBOSE=1 3>&- || bad=1
 	run_pytest "${args[@]}" || bad=1

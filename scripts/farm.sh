@@ -9,7 +9,7 @@ supervisor_alive()
 {
 	local pid
 	pid=$(cat "$RUN/runsvdir.pid" 2>/dev/null) && [ -n "$pid" ] &&
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ]
+		[ "$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")" = "runsvdir -P $RUN/service " ]
 }
 
 start_supervisor()
@@ -45,6 +45,21 @@ start() # NAME …: all at once
 	done
 }
 
+# renew NAME: start a service, or start it anew when its command or its own settings are others than before.
+renew()
+{
+	case " $CHANGED " in
+	*" $1 "*)
+		if runs "$1"; then
+			sv -w 60 restart "$(at "$1")" >/dev/null || die "the service $1 does not restart; see ./rookery logs $1."
+			touch "$(at "$1")/since"
+			STARTED="$STARTED $1"
+		fi
+		;;
+	esac
+	start "$1"
+}
+
 runs()
 {
 	case $(sv status "$(at "$1")" 2>/dev/null) in
@@ -70,12 +85,14 @@ make_cluster()
 # error details may hold what people wrote, so neither is logged.
 write_pg_conf()
 {
-	cat >"$RUN/pg/postgresql.auto.conf" <<-END
+	local most
+	most=$(($(apps | wc -l) * $(setting workers.max) * 2 + 50)) # old and new workers while an app restarts
+	put "$RUN/pg/postgresql.auto.conf" postgres <<-END
 		listen_addresses = ''
 		port = $(setting db.port)
 		unix_socket_directories = '$RUN/pg-socket'
 		unix_socket_permissions = 0700
-		max_connections = 400
+		max_connections = $((most / 100 * 100 + 100))
 		shared_buffers = 256MB
 		max_wal_size = 2GB
 		random_page_cost = 1.1
@@ -94,8 +111,8 @@ start_postgres()
 	make_cluster || return 1
 	as_user test -O "$RUN/pg" || die "the cluster $RUN/pg belongs to another user than $FARM_USER."
 	export_pg
-	runs postgres || { write_pg_conf && { ! is_root || chown "$FARM_USER:" "$RUN/pg/postgresql.auto.conf"; }; }
-	start postgres
+	write_pg_conf && { ! is_root || chown "$FARM_USER:" "$RUN/pg/postgresql.auto.conf"; }
+	renew postgres
 	wait_for 60 "$PGBIN/pg_isready" -d postgres -q || {
 		tail -n 5 "$RUN/log/postgres.log"
 		return 1
@@ -111,7 +128,7 @@ redis_answers()
 
 start_redis()
 {
-	start redis
+	renew redis
 	wait_for 60 redis_answers || {
 		tail -n 5 "$RUN/log/redis.log"
 		return 1
@@ -134,8 +151,12 @@ relay_ready()
 
 start_apps()
 {
+	local name
 	# shellcheck disable=SC2046
 	start $(apps) $(daemons)
+	for name in $(apps) $(daemons); do
+		renew "$name"
+	done
 	wait_for 60 apps_ready || {
 		apps_ready
 		return 1
@@ -145,12 +166,12 @@ start_apps()
 
 url() # SURFACE
 {
-	local bind
-	bind=$(setting http.bind)
-	case $bind in
-	0.0.0.0 | '*' | ::) bind=127.0.0.1 ;;
+	local host
+	host=$(reachable "$(setting http.bind)")
+	case $host in
+	*:*) host="[$host]" ;;
 	esac
-	echo "http://$bind:$(setting "$1.port")"
+	echo "http://$host:$(setting "$1.port")"
 }
 
 httpd_answers()
@@ -163,7 +184,7 @@ httpd_answers()
 
 start_httpd()
 {
-	start httpd
+	renew httpd
 	wait_for 20 httpd_answers || {
 		tail -n 10 "$RUN/log/httpd.log"
 		return 1
@@ -243,12 +264,6 @@ restart_changed()
 		case " $STARTED " in
 		*" $name "*) continue ;;
 		esac
-		case " $CHANGED " in
-		*" $name "*)
-			sv -w 60 restart "$(at "$name")" && touch "$(at "$name")/since"
-			continue
-			;;
-		esac
 		case $name in
 		postgres | redis | httpd) continue ;;
 		esac
@@ -259,14 +274,24 @@ restart_changed()
 
 # ---- stop --------------------------------------------------------------------------------------
 
-stop() # NAME …: all are told at once, then waited for
+is_down()
 {
-	local name
+	case $(sv status "$(at "$1")" 2>/dev/null) in
+	run:* | finish:*) return 1 ;;
+	esac
+}
+
+# All are told at once, then waited for.  Nothing is told twice: a web server takes a second signal for
+# impatience.
+stop() # NAME …
+{
+	local name patience
+	patience=$(($("$CTL" config --number workers.drain) + 10))
 	for name in "$@"; do
-		[ ! -p "$(at "$name")/supervise/ok" ] || sv down "$(at "$name")" >/dev/null
+		is_down "$name" || grep -q 'want down' "$(at "$name")/supervise/stat" || sv down "$(at "$name")" >/dev/null
 	done
 	for name in "$@"; do
-		[ ! -p "$(at "$name")/supervise/ok" ] || sv -w 40 force-stop "$(at "$name")" >/dev/null
+		wait_for $patience is_down "$name" || sv force-stop "$(at "$name")" >/dev/null
 	done
 }
 

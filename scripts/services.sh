@@ -92,6 +92,7 @@ put()
 }
 
 # service NAME COMMAND …: "down" keeps runsv from starting it before its turn.
+VARIABLES=
 service()
 {
 	local name=$1 dir=$RUN/service/$1
@@ -100,6 +101,7 @@ service()
 	[ -e "$dir/supervise/ok" ] || touch "$dir/down"
 	put "$dir/run" "$name" <<-END
 		#!/bin/sh
+		$VARIABLES
 		exec >>'$RUN/log/$name.log' 2>&1
 		. '$RUN/env'
 		cd '$RUN' && exec $*
@@ -126,6 +128,13 @@ stop_gracefully()
 	chmod 755 "$dir/t"
 }
 
+# runit sends CONT after TERM.  A program that is just then stopped by its leak check (./rookery test --sanitize)
+# never ends; apps wait for their workers first and are late enough, daemons are not.
+unseen_leaks()
+{
+	[ -z "${ASAN_OPTIONS:-}" ] || echo 'env ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" '
+}
+
 write_services()
 {
 	local name
@@ -134,9 +143,15 @@ write_services()
 	stop_gracefully postgres
 	write_redis_conf
 	service redis "redis-server '$RUN/redis/redis.conf'"
-	for name in $(apps) $(daemons); do
+	# A graceful restart keeps the variables of the process; with others the service is another.
+	VARIABLES="# variables: $(cksum <"$RUN/env")"
+	for name in $(apps); do
 		service "$name" "'$BUILD/bin/rk-$name'"
 	done
+	for name in $(daemons); do
+		service "$name" "$(unseen_leaks)'$BUILD/bin/rk-$name'"
+	done
+	VARIABLES=
 	write_httpd_conf
 	if [ "$HTTPD" = apache ]; then
 		web_server apache2 -DFOREGROUND "$RUN/httpd/apache.conf"
@@ -185,10 +200,28 @@ write_redis_conf()
 # fill FILE: a template of httpd-conf with its @WORDS@ replaced.
 fill()
 {
+	local connections bind
+	connections=$(setting http.connections)
+	bind=$(setting http.bind)
+	case $bind in
+	*:*) bind="[$bind]" ;;
+	esac
 	sed -e "s|@RUN@|$RUN|g" -e "s|@WEB@|$BUILD/web|g" -e "s|@ROUTES@|$BUILD/gen|g" \
-		-e "s|@BIND@|$(setting http.bind)|g" -e "s|@WORKERS@|$(setting http.workers)|g" \
-		-e "s|@CONNECTIONS@|$(setting http.connections)|g" -e "s|@FILES@|$(($(setting http.connections) * 2 + 64))|g" -e "s|@UPLOAD_KB@|$((UPLOAD / 1024))|g" -e "s|@UPLOAD_BYTES@|$UPLOAD|g" \
+		-e "s|@BIND@|$bind|g" -e "s|@WORKERS@|$(setting http.workers)|g" \
+		-e "s|@CONNECTIONS@|$connections|g" -e "s|@FILES@|$((connections * 2 + 64))|g" \
+		-e "s|@SERVERS@|$(((connections + 63) / 64))|g" -e "s|@THREADS@|$(((connections + 63) / 64 * 64))|g" \
+		-e "s|@UPLOAD_KB@|$((UPLOAD / 1024))|g" -e "s|@UPLOAD_BYTES@|$UPLOAD|g" \
 		-e "s|@SURFACE@|${2-}|g" -e "s|@PORT@|${3-}|g" "$ROOT/httpd-conf/$1"
+}
+
+# An address at which this machine reaches what listens on http.bind.
+reachable() # ADDRESS
+{
+	case $1 in
+	0.0.0.0 | '*') echo 127.0.0.1 ;;
+	::) echo ::1 ;;
+	*) echo "$1" ;;
+	esac
 }
 
 write_httpd_conf()
@@ -203,18 +236,18 @@ write_httpd_conf()
 	)
 }
 
-# Every port must be free, or be ours.
+# Every port must be free, or be one that the running web server was told to listen on.
 check_ports()
 {
-	local surface port bind
-	[ "$(sv status "$RUN/service/httpd" 2>/dev/null | cut -d: -f1)" != run ] || return 0
+	local surface port bind ours=
 	bind=$(setting http.bind)
-	case $bind in
-	0.0.0.0 | '*' | ::) bind=127.0.0.1 ;;
-	esac
+	! runs httpd || ours=$(cat "$RUN/httpd/lighttpd.conf" "$RUN/httpd/apache.conf" 2>/dev/null)
 	for surface in $(surfaces); do
 		port=$(setting "$surface.port")
-		! (exec 4<>"/dev/tcp/$bind/$port") 2>/dev/null ||
+		case $ours in
+		*"$bind:$port"[!0-9]*) continue ;;
+		esac
+		! (exec 4<>"/dev/tcp/$(reachable "$bind")/$port") 2>/dev/null ||
 			die "port $port is in use by another program; set ${surface}.port (ROOKERY_${surface^^}_PORT) to a free one."
 	done
 }
