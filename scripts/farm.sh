@@ -45,19 +45,24 @@ start() # NAME …: all at once
 	done
 }
 
-# renew NAME: start a service, or start it anew when its command or its own settings are others than before.
+# renew NAME …: start services, or start them anew when their commands or own settings are others than before.
 renew()
 {
-	case " $CHANGED " in
-	*" $1 "*)
-		if runs "$1"; then
-			sv -w 60 restart "$(at "$1")" >/dev/null || die "the service $1 does not restart; see ./rookery logs $1."
-			touch "$(at "$1")/since"
-			STARTED="$STARTED $1"
-		fi
-		;;
-	esac
-	start "$1"
+	local name places=()
+	for name in "$@"; do
+		case " $CHANGED " in
+		*" $name "*) ;;
+		*) continue ;;
+		esac
+		runs "$name" || continue
+		STARTED="$STARTED $name"
+		places+=("$(at "$name")")
+	done
+	[ ${#places[@]} = 0 ] || sv -w 60 restart "${places[@]}"
+	start "$@"
+	for name in "${places[@]}"; do
+		touch "$name/since"
+	done
 }
 
 runs()
@@ -151,12 +156,8 @@ relay_ready()
 
 start_apps()
 {
-	local name
 	# shellcheck disable=SC2046
-	start $(apps) $(daemons)
-	for name in $(apps) $(daemons); do
-		renew "$name"
-	done
+	renew $(apps) $(daemons)
 	wait_for 60 apps_ready || {
 		apps_ready
 		return 1
@@ -185,6 +186,10 @@ httpd_answers()
 start_httpd()
 {
 	renew httpd
+	case " $STARTED # $CHANGED " in
+	*" httpd "*"#"*) ;;
+	*" httpd.conf "*) restart_one httpd ;;
+	esac
 	wait_for 20 httpd_answers || {
 		tail -n 10 "$RUN/log/httpd.log"
 		return 1
@@ -228,6 +233,15 @@ newer_generation() # APP "STARTED GENERATION"
 		"$CTL" ready "$1"
 }
 
+# A web server that reads a faulty file at its restart is gone.
+check_httpd_conf()
+{
+	local server=${HTTPD:-$(setting http.server)} why program
+	program=/usr/sbin/$server
+	why=$("${program/%apache/apache2}" -t -f "$RUN/httpd/$server.conf" 2>&1) ||
+		die "the web server would not start again: $(printf '%s' "$why" | tail -n 2 | tr '\n' ' ')"
+}
+
 restart_one()
 {
 	runs "$1" || {
@@ -236,6 +250,7 @@ restart_one()
 	}
 	case $1 in
 	httpd)
+		check_httpd_conf
 		sv 1 "$(at httpd)" >/dev/null
 		wait_for 20 httpd_answers || die "the web server does not answer after its restart."
 		;;
@@ -312,7 +327,7 @@ stop_all()
 	# shellcheck disable=SC2046
 	stop $(printf '%s\n' "$names" | grep -vxE 'httpd|postgres|redis')
 	stop redis postgres
-	pkill -KILL -f "^(lighttpd -D|apache2 -DFOREGROUND) -f $RUN/httpd/" # workers whose master was killed
+	pkill -KILL -f "^/usr/sbin/(lighttpd -D|apache2 -DFOREGROUND) -f $RUN/httpd/" # workers whose master was killed
 	! supervisor_alive || kill -HUP "$(cat "$RUN/runsvdir.pid")"
 	for name in $names; do
 		sv exit "$(at "$name")" >/dev/null 2>&1

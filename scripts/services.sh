@@ -153,17 +153,18 @@ write_services()
 	done
 	VARIABLES=
 	write_httpd_conf
+	# lighttpd restarts without a pause only when it was called by its path.
 	if [ "$HTTPD" = apache ]; then
-		web_server apache2 -DFOREGROUND "$RUN/httpd/apache.conf"
+		web_server /usr/sbin/apache2 -DFOREGROUND "$RUN/httpd/apache.conf"
 	else
-		web_server lighttpd -D "$RUN/httpd/lighttpd.conf"
+		web_server /usr/sbin/lighttpd -D "$RUN/httpd/lighttpd.conf"
 	fi
 	stop_gracefully httpd
 	drop_old_services
 }
 
-# web_server PROGRAM FLAG FILE: in a session of its own: both signal their whole process group, to which runsv would belong.  Workers whose master was
-# killed still hold the ports: they go before a new master comes.
+# web_server PROGRAM FLAG FILE: in a session of its own, as both signal their whole process group, to which
+# runsv would belong.  Workers whose master was killed still hold the ports: they go before a new master comes.
 web_server()
 {
 	service httpd "sh -c \"pkill -KILL -f '^$1 $2 -f $3' ; exec setsid $1 $2 -f '$3'\""
@@ -228,11 +229,12 @@ write_httpd_conf()
 {
 	local surface server=$HTTPD
 	UPLOAD=$("$CTL" config --number upload.max)
-	put "$RUN/httpd/$server.conf" httpd < <(
+	put "$RUN/httpd/$server.conf" httpd.conf < <(
 		fill "$server.conf"
 		for surface in $(surfaces); do
 			fill "$server-surface.conf" "$surface" "$(setting "$surface.port")"
 		done
+		echo "# routes: $(cat "$BUILD"/gen/routes-*."$server.conf" | cksum)" # with others the server reads all anew
 	)
 }
 
