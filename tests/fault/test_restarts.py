@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from lib.farm import eventually
 from lib.storm import Storm
 
 
@@ -56,3 +57,19 @@ def test_restarting_every_app_leaves_the_farm_ready(farm):
         if service.startswith("whatsapp-"):
             assert farm.rookery("restart", service).returncode == 0
     assert farm.ready()
+
+
+def test_restarting_the_web_server_keeps_nobody_waiting_while_sockets_are_open(farm, account):
+    """New connections are answered at once, although the old server still serves its WebSockets."""
+    socket, load = account(), Load(account(), account(), False)
+    with socket.listen():
+        load.start()
+        for _ in range(2):
+            before = load.count
+            started = time.monotonic()
+            assert farm.rookery("restart", "httpd").returncode == 0
+            assert time.monotonic() - started < 10
+            eventually(lambda: load.count > before + 20, within=5)
+    load.stopped.set()
+    load.join(30)
+    assert not load.failure
