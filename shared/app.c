@@ -37,10 +37,11 @@ static struct {
 	pid_t old[STATS_MAX_WORKERS]; /* of before the restart; told to leave when a new one is
 					 ready */
 	int n_old;
+	bool told_old;
 	time_t last_fork;
 } master;
 
-static volatile sig_atomic_t got_stop, got_restart, got_child;
+static volatile sig_atomic_t got_stop, got_restart, got_child, got_late;
 
 static void
 on_signal(int sig)
@@ -49,6 +50,8 @@ on_signal(int sig)
 		got_child = 1;
 	else if (sig == SIGHUP)
 		got_restart = 1;
+	else if (sig == SIGALRM)
+		got_late = 1;
 	else
 		got_stop = 1;
 }
@@ -140,11 +143,38 @@ reap(void)
 	}
 }
 
+/* Old workers finish what they have, for workers.drain at most. */
 static void
 end_old_workers(void)
 {
+	master.told_old = true;
 	for (int i = 0; i < master.n_old; i++)
 		kill(master.old[i], SIGTERM);
+	alarm((unsigned)conf_int("workers.drain"));
+}
+
+static void
+kill_late(pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", (int)pid);
+	log_error("worker did not finish in time", "worker", text);
+	kill(pid, SIGKILL);
+}
+
+static void
+kill_late_workers(void)
+{
+	got_late = 0;
+	if (!master.told_old)
+		return; /* the alarm of the restart before this one */
+	for (int i = 0; i < master.n_old; i++)
+		kill_late(master.old[i]);
+	for (int i = 0; got_stop && i < STATS_MAX_WORKERS; i++) {
+		if (master.stats->worker[i] > 0)
+			kill_late(master.stats->worker[i]);
+	}
 }
 
 static void
@@ -154,7 +184,7 @@ read_pipe(void)
 	ssize_t n = read(master.pipe[0], what, sizeof what);
 
 	for (ssize_t i = 0; i < n; i++) {
-		if (what[i] == WORKER_READY && master.n_old > 0)
+		if (what[i] == WORKER_READY && master.n_old > 0 && !master.told_old)
 			end_old_workers();
 		if (what[i] == WORKER_READY)
 			atomic_fetch_add(&master.stats->generation, 1);
@@ -169,7 +199,7 @@ read_pipe(void)
 static void
 restart(void)
 {
-	char fd[16], old[STATS_MAX_WORKERS * 12] = "";
+	char fd[16], old[STATS_MAX_WORKERS * 2 * 12] = "";
 	size_t n = 0;
 
 	got_restart = 0;
@@ -178,6 +208,8 @@ restart(void)
 			n += (size_t)snprintf(
 			    old + n, sizeof old - n, "%d ", (int)master.stats->worker[i]);
 	}
+	for (int i = 0; i < master.n_old; i++)
+		n += (size_t)snprintf(old + n, sizeof old - n, "%d ", (int)master.old[i]);
 	snprintf(fd, sizeof fd, "%d", master.listen_fd);
 	setenv(ENV_LISTEN, fd, 1);
 	setenv(ENV_OLD, old, 1);
@@ -245,7 +277,7 @@ static void
 block_signals(sigset_t *while_waiting)
 {
 	struct sigaction act = {.sa_handler = on_signal};
-	const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM};
 	sigset_t blocked;
 
 	sigemptyset(&blocked);
@@ -259,15 +291,25 @@ block_signals(sigset_t *while_waiting)
 }
 
 static void
-stop_all(void)
+stop_all(const sigset_t *while_waiting)
 {
+	pid_t pid;
+
 	for (int i = 0; i < STATS_MAX_WORKERS; i++) {
 		if (master.stats->worker[i] > 0)
 			kill(master.stats->worker[i], SIGTERM);
 	}
 	end_old_workers();
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		continue;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0) {
+		int slot = worker_slot(pid);
+
+		if (pid > 0 && !was_old(pid) && slot >= 0)
+			master.stats->worker[slot] = 0;
+		if (got_late)
+			kill_late_workers();
+		if (pid == 0)
+			ppoll(NULL, 0, NULL, while_waiting);
+	}
 	atomic_store(&master.stats->workers, 0);
 	atomic_store(&master.stats->master, 0);
 	log_info("stopped");
@@ -308,12 +350,14 @@ serve_forever(void)
 
 		if (got_child)
 			reap();
+		if (got_late)
+			kill_late_workers();
 		if (got_restart)
 			restart();
 		if (ppoll(&p, 1, NULL, &waiting) > 0)
 			read_pipe();
 	}
-	stop_all();
+	stop_all(&waiting);
 	return 0;
 }
 

@@ -1,10 +1,13 @@
 """Restarting one app while it is under load refuses no request and cuts none."""
+import contextlib
+import pathlib
 import threading
 import time
 
 import pytest
 
-from lib.farm import eventually
+from lib.farm import Farm, eventually
+from lib.people import Account
 from lib.storm import Storm
 
 
@@ -73,3 +76,24 @@ def test_restarting_the_web_server_keeps_nobody_waiting_while_sockets_are_open(f
     load.stopped.set()
     load.join(30)
     assert not load.failure
+
+
+def waits_for_ever(caller):
+    with contextlib.suppress(Exception):  # it is cut off, somehow
+        caller.request("GET", "/devices", query={"page": 1, "pageSize": 5}, timeout=60)
+
+
+@pytest.mark.parametrize("words", [("restart", "whatsapp-devices"), ("down",)], ids=["restart", "stop"])
+def test_a_worker_that_does_not_finish_is_ended_in_time(words):
+    """workers.drain bounds how long a request may hold up a restart or a stop."""
+    with Farm.private(WORKERS_DRAIN="2s", DB_TIMEOUT="1h") as farm, contextlib.closing(farm.database()) as database:
+        alice, cursor = Account.register(farm), database.cursor()
+        cursor.execute("BEGIN; LOCK TABLE device")
+        threading.Thread(target=waits_for_ever, args=(alice,), daemon=True).start()
+        eventually(lambda: farm.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        master = farm.pid("whatsapp-devices")
+        before = farm.children(master)
+        started = time.monotonic()
+        assert farm.rookery(*words).returncode == 0
+        eventually(lambda: not [pid for pid in before if pathlib.Path(f"/proc/{pid}").exists()], within=10)
+        assert 1 < time.monotonic() - started < 15
