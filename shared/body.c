@@ -23,7 +23,10 @@ body_drain(struct req *r)
 int64_t
 body_limit(const struct req *r)
 {
-	return r->op->body_limit ? r->op->body_limit : conf_int("body.max");
+	bool file = r->op->raw_body || r->op->multipart;
+	int64_t own = r->op->body_limit, most = conf_int(file ? "upload.max" : "body.max");
+
+	return own && (!file || own < most) ? own : most;
 }
 
 int

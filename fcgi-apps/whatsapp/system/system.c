@@ -105,9 +105,8 @@ limits(void)
 	    {"maxForwardTargets", "forward.max"}, {"maxContacts", "contacts.max"},
 	    {"maxDevices", "device.max"}, {"maxDocumentBytes", "document.max"},
 	    {"maxImageBytes", "image.max"}, {"maxUploadBytes", "upload.max"},
-	    {"maxRequestBytes", "body.max"}, {"editWindowSeconds", "message.edit_window"},
-	    {"deleteWindowSeconds", "message.delete_window"},
-	    {"statusLifetimeSeconds", "status.lifetime"}, {NULL, NULL}};
+	    {"maxRequestBytes", "body.max"}, {"statusLifetimeSeconds", "status.lifetime"},
+	    {NULL, NULL}};
 	json_t *o = settings(names);
 
 	json_object_set_new(o, "requestRates", rates());
