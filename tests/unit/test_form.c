@@ -59,7 +59,6 @@ setup(void **state)
 
 	setenv("ROOKERY_CONF", "/dev/null", 1);
 	setenv("ROOKERY_UPLOAD_DIR", "/tmp", 1);
-	setenv("ROOKERY_BODY_MAX", "1k", 1);
 	assert_int_equal(conf_load(NULL), 0);
 	json_use(a);
 	*r = (struct req){.arena = a,
@@ -180,6 +179,8 @@ a_text_is_not_as_long_as_a_file(void **state)
 	struct req *r = *state;
 	json_t *fields;
 
+	assert_int_equal(body_limit(r), 100 << 20); /* upload.max */
+	op.body_limit = 1000;
 	memset(body, 'x', sizeof body);
 	memcpy(body, head, sizeof head - 1);
 	op.body_limit = 1 << 20;
@@ -226,6 +227,8 @@ bodies_have_a_limit(void **state)
 	struct buf text;
 	json_t *fields;
 
+	assert_int_equal(body_limit(r), 100 << 20); /* upload.max */
+	op.body_limit = 1000;
 	memset(body, 'x', sizeof body);
 	memcpy(body, "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n", 53);
 	sends(body, sizeof body);
@@ -237,6 +240,9 @@ bodies_have_a_limit(void **state)
 	r->content_length = 1 << 20; /* believed when it is too much already */
 	sends("", 0);
 	assert_int_equal(body_read(r, &text), ERR_TOO_LARGE);
+	op.body_limit = (int64_t)1 << 40;
+	assert_int_equal(body_limit(r), 100 << 20);
+	op.body_limit = 0;
 }
 
 static void
