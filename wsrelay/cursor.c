@@ -41,6 +41,16 @@ before(struct rt_pos p)
 	return p;
 }
 
+static struct rt_pos
+after(struct rt_pos p)
+{
+	if (p.n < UINT64_MAX)
+		p.n++;
+	else
+		p = (struct rt_pos){p.ms + 1, 0};
+	return p;
+}
+
 void
 epoch_derive(const char *value, size_t n, struct epoch *out)
 {
@@ -145,21 +155,96 @@ cursor_contains(const struct cursor *a, const struct cursor *b)
 	return true;
 }
 
+/* ---- unions --------------------------------------------------------------------------------- */
+
+static struct rt_pos
+later(struct rt_pos a, struct rt_pos b)
+{
+	return pos_compare(a, b) > 0 ? a : b;
+}
+
+static bool
+add_hold(struct cursor *c, uint64_t tag, struct rt_pos from, int64_t last)
+{
+	for (int i = 0; i < c->holds; i++)
+		if (c->hold[i].tag == tag && c->hold[i].last <= last &&
+		    (tag ? pos_compare(c->hold[i].from, from) <= 0
+			 : pos_compare(c->hold[i].from, from) == 0))
+			return true; /* said already */
+	if (c->holds == CURSOR_HOLDS_MAX)
+		return false;
+	c->hold[c->holds++] = (struct cursor_hold){tag, from, last};
+	return true;
+}
+
+/* The entries that both hold back, as a hold of out.  false when that cannot be said: a single
+ * entry does not tell its conversation. */
+static bool
+add_common(struct cursor *out, const struct cursor_hold *h, const struct cursor_hold *k)
+{
+	const struct cursor_hold *one = h->tag ? k : h, *many = h->tag ? h : k;
+
+	if (h->tag == k->tag) {
+		if (!h->tag && pos_compare(h->from, k->from))
+			return true; /* two entries */
+		return add_hold(
+		    out, h->tag, later(h->from, k->from), h->last > k->last ? h->last : k->last);
+	}
+	if (h->tag && k->tag)
+		return true;                           /* two conversations */
+	return pos_compare(one->from, many->from) < 0; /* before everything of it that is held */
+}
+
+/* What h holds back and b does not cover either. */
+static bool
+add_missing(struct cursor *out, const struct cursor_hold *h, const struct cursor *b)
+{
+	struct rt_pos above = after(b->at);
+
+	if (pos_compare(h->from, b->at) > 0)
+		return add_hold(out, h->tag, h->from, h->last);
+	if (h->tag && pos_compare(above, out->at) <= 0 && !add_hold(out, h->tag, above, h->last))
+		return false;
+	for (int i = 0; i < b->holds; i++)
+		if (!add_common(out, h, &b->hold[i]))
+			return false;
+	return true;
+}
+
+/* The union of two cursors as one: up to the farther of the two, but for what both hold back. */
+static bool
+merge(const struct cursor *x, const struct cursor *y, struct cursor *out)
+{
+	const struct cursor *a = pos_compare(x->at, y->at) >= 0 ? x : y, *b = a == x ? y : x;
+
+	out->at = a->at;
+	out->holds = 0;
+	for (int i = 0; i < a->holds; i++)
+		if (!add_missing(out, &a->hold[i], b))
+			return false;
+	return true;
+}
+
 bool
 cursor_set_add(struct cursor_set *set, const struct cursor *c)
 {
-	int kept = 0;
+	struct cursor sum = *c, merged;
 
-	for (int i = 0; i < set->parts; i++)
-		if (cursor_contains(&set->part[i], c))
-			return true;
-	for (int i = 0; i < set->parts; i++)
-		if (!cursor_contains(c, &set->part[i]))
-			set->part[kept++] = set->part[i];
-	set->parts = kept;
-	if (kept == CURSOR_PARTS)
+	for (int i = 0; i < set->parts;) {
+		if (cursor_contains(&set->part[i], &sum)) {
+			sum = set->part[i];
+		} else if (!cursor_contains(&sum, &set->part[i])) {
+			if (!merge(&sum, &set->part[i], &merged)) {
+				i++;
+				continue;
+			}
+			sum = merged;
+		}
+		set->part[i] = set->part[--set->parts];
+	}
+	if (set->parts == CURSOR_PARTS)
 		return false;
-	set->part[set->parts++] = *c;
+	set->part[set->parts++] = sum;
 	return true;
 }
 
@@ -173,8 +258,8 @@ enum {
 static size_t
 format_holds(const struct cursor *c, const struct epoch *epoch, char *out, size_t size)
 {
-	unsigned char box[BOX_EXTRA + CURSOR_HOLDS * HOLD_BYTES];
-	uint64_t plain[CURSOR_HOLDS * 4];
+	unsigned char box[BOX_EXTRA + CURSOR_HOLDS_MAX * HOLD_BYTES];
+	uint64_t plain[CURSOR_HOLDS_MAX * 4];
 	size_t n = (size_t)c->holds * HOLD_BYTES;
 
 	for (int i = 0; i < c->holds; i++) {
@@ -234,8 +319,8 @@ cursor_format(const struct cursor_set *set, const struct cursor *c, const struct
 static bool
 parse_holds(const char *s, size_t n, const struct epoch *epoch, struct cursor *c)
 {
-	unsigned char box[BOX_EXTRA + CURSOR_HOLDS * HOLD_BYTES];
-	uint64_t plain[CURSOR_HOLDS * 4];
+	unsigned char box[BOX_EXTRA + CURSOR_HOLDS_MAX * HOLD_BYTES];
+	uint64_t plain[CURSOR_HOLDS_MAX * 4];
 	size_t got;
 
 	if (sodium_base642bin(box, sizeof(box), s, n, NULL, &got, NULL,
@@ -266,6 +351,7 @@ int
 cursor_parse(const char *s, size_t n, const struct epoch *epoch, struct cursor_set *out)
 {
 	const char *end = s + n;
+	struct cursor part;
 
 	out->parts = 0;
 	if (n >= CURSOR_TEXT || n < EPOCH_TEXT + 2 || memcmp(s, epoch->name, EPOCH_TEXT) ||
@@ -280,10 +366,8 @@ cursor_parse(const char *s, size_t n, const struct epoch *epoch, struct cursor_s
 		tilde = memchr(s, '~', (size_t)(end - s));
 		len = (size_t)((tilde ? tilde : end) - s);
 
-		if (out->parts == CURSOR_PARTS ||
-		    !parse_part(s, len, epoch, &out->part[out->parts]))
+		if (!parse_part(s, len, epoch, &part) || !cursor_set_add(out, &part))
 			return -1;
-		out->parts++;
 		s += len;
 	}
 	return 0;

@@ -30,7 +30,8 @@
 #include <stdint.h>
 
 enum {
-	CURSOR_HOLDS = 16,
+	CURSOR_HOLDS = 16,     /* an order holds back no more */
+	CURSOR_HOLDS_MAX = 32, /* a union may come to more */
 	CURSOR_PARTS = 4,
 	CURSOR_TEXT = 4096,
 	EPOCH_TEXT = 12,
@@ -50,7 +51,7 @@ struct cursor_hold {
 struct cursor {
 	struct rt_pos at;
 	int holds;
-	struct cursor_hold hold[CURSOR_HOLDS];
+	struct cursor_hold hold[CURSOR_HOLDS_MAX];
 };
 
 struct cursor_set {
@@ -71,6 +72,13 @@ pos_compare(struct rt_pos a, struct rt_pos b)
 	return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
 }
 
+/* Bytes of a cursor that are in use. */
+static inline size_t
+cursor_size(const struct cursor *c)
+{
+	return offsetof(struct cursor, hold) + (size_t)c->holds * sizeof(c->hold[0]);
+}
+
 /* "1718000000000-3"; false when it is not of that form. */
 bool pos_parse(const char *s, size_t n, struct rt_pos *out);
 
@@ -85,7 +93,8 @@ struct rt_pos cursor_set_low(const struct cursor_set *set);
 struct rt_pos cursor_set_high(const struct cursor_set *set); /* nothing above it was received */
 /* Does a surely cover everything that b covers?  (May say no where the answer is yes.) */
 bool cursor_contains(const struct cursor *a, const struct cursor *b);
-/* Add c to the union, dropping parts it contains; false when there would be too many. */
+/* Add c to the union, which nearly always is one cursor again; false when there would be too many
+ * parts. */
 bool cursor_set_add(struct cursor_set *set, const struct cursor *c);
 
 /* Text of the union of set (may be NULL) and c (may be NULL); answers its length, 0 if it does not

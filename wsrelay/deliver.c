@@ -122,9 +122,9 @@ deliver_due(const struct conn *c, const struct rt_event *ev)
 static struct frame *
 frame_for(struct conn *c, struct entry *e)
 {
-	struct cursor_set *received = c->out ? c->out->received : NULL;
+	struct cursor_set *received = c->out ? c->out->received : NULL, sum;
 	char text[CURSOR_TEXT];
-	struct cursor now;
+	struct cursor now, *rest;
 	size_t n;
 
 	if (!received)
@@ -133,7 +133,9 @@ frame_for(struct conn *c, struct entry *e)
 	for (int i = 0; i < received->parts; i++) {
 		if (cursor_contains(&now, &received->part[i]))
 			continue;
-		n = cursor_format(received, &now, stream_epoch(), text);
+		sum = *received;
+		rest = cursor_set_add(&sum, &now) ? NULL : &now;
+		n = cursor_format(&sum, rest, stream_epoch(), text);
 		return dialect_at(c->dialect)->event(e->ev, text, n);
 	}
 	free(received);

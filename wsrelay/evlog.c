@@ -2,6 +2,7 @@
 #include "evlog.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "account.h"
 #include "conf.h"
 #include "deliver.h"
@@ -55,7 +56,7 @@ void
 evlog_cursor(const struct entry *e, struct cursor *out)
 {
 	if (e->holding) {
-		*out = *e->holding;
+		memcpy(out, e->holding, cursor_size(e->holding));
 		return;
 	}
 	out->at = e->at;
@@ -180,16 +181,15 @@ evlog_append(struct rt_event *ev, const struct cursor *c)
 	struct entry *e;
 	uint32_t n = (uint32_t)evlog.end;
 
-	make_room();
 	if (evlog.end - evlog.first == evlog.cap)
 		grow();
 	e = evlog_at(n);
 	*e = (struct entry){.ev = ev, .at = c->at, .logged_ms = loop_now()};
 	e->cost = ev->size + ENTRY_OVERHEAD + ev->n_to * sizeof(struct account *);
 	if (c->holds) {
-		e->holding = must_alloc(sizeof(*c));
-		*e->holding = *c;
-		e->cost += sizeof(*c);
+		e->holding = must_alloc(cursor_size(c));
+		memcpy(e->holding, c, cursor_size(c));
+		e->cost += cursor_size(c);
 	}
 	evlog.bytes += e->cost;
 	evlog.end++;
@@ -199,6 +199,7 @@ evlog_append(struct rt_event *ev, const struct cursor *c)
 		evlog.unsent = 0;
 		deliver_flush();
 	}
+	make_room();
 }
 
 void

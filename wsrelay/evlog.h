@@ -21,7 +21,8 @@ struct account;
 struct entry {
 	struct rt_event *ev;
 	struct rt_pos at;
-	struct cursor *holding; /* the whole cursor when something was held back; else NULL */
+	struct cursor
+	    *holding; /* the cursor when something was held back (cursor_size() bytes), else NULL */
 	int64_t logged_ms;
 	struct account **to; /* of ev->to, as many */
 	size_t cost;

@@ -107,6 +107,15 @@ order_set_gap(struct order *o, int64_t gap_ms)
 }
 
 void
+order_inherit(struct order *o, struct order *from)
+{
+	struct recent seen = o->seen;
+
+	o->seen = from->seen;
+	from->seen = seen;
+}
+
+void
 order_start_at(struct order *o, struct rt_pos pos)
 {
 	if (pos_compare(pos, o->at) > 0)
@@ -446,6 +455,15 @@ order_wait(struct order *o)
 			least = left > 0 ? left : 0;
 	}
 	return least < STEP_MS / 2 ? least : STEP_MS / 2;
+}
+
+bool
+order_settled(struct order *o)
+{
+	for (int i = 0; i < o->n_held; i++)
+		if (!o->ops->known(o->ctx, o->held[i]->head->ev))
+			return false;
+	return !o->wait_head && !o->n_loose;
 }
 
 /* ---- the cursor ----------------------------------------------------------------------------- */

@@ -55,8 +55,12 @@ void order_feed(struct order *o, struct rt_event *ev);
 void order_pump(struct order *o, int64_t now_ms, bool all_read);
 /* In how many milliseconds to pump again because a gap is waited for; -1 when there is none. */
 int64_t order_wait(struct order *o);
+/* Nothing waits but for missing messages. */
+bool order_settled(struct order *o);
 /* What has left, as a cursor. */
 void order_cursor(const struct order *o, struct cursor *out);
+/* Remember, instead of from, which ids have been here. */
+void order_inherit(struct order *o, struct order *from);
 /* Pass over everything up to pos: it has left long ago. */
 void order_start_at(struct order *o, struct rt_pos pos);
 /* Events that were fed and have not left, the waiting and the held. */

@@ -30,9 +30,17 @@ replay_drop(struct conn *c)
 static struct frame *
 make(struct giving *g, const struct dialect *d, const struct cursor_set *had)
 {
+	struct cursor_set sum = {0};
+	const struct cursor *rest;
 	char text[CURSOR_TEXT];
-	size_t n = cursor_format(had, g->now, stream_epoch(), text);
-	struct frame *f = d->event(g->ev, text, n);
+	struct frame *f;
+	size_t n;
+
+	if (had)
+		sum = *had;
+	rest = cursor_set_add(&sum, g->now) ? NULL : g->now;
+	n = cursor_format(&sum, rest, stream_epoch(), text);
+	f = d->event(g->ev, text, n);
 
 	g->made += frame_size(f);
 	return f;

@@ -108,6 +108,7 @@ fail(struct sign_in *s, unsigned code, const char *reason)
 	struct conn *c = s->conn;
 
 	metrics.sign_ins_failed++;
+	log_debug("sign-in refused", "why", reason);
 	free_sign_in(s);
 	conn_end(c, code, reason);
 }
@@ -293,8 +294,10 @@ on_revoked(void *ctx, const redisReply *reply)
 
 	if (!s->conn)
 		free_sign_in(s);
-	else if (!reply || reply->type != REDIS_REPLY_INTEGER)
+	else if (!reply)
 		enqueue(&sign_in.redis, s); /* Redis went away: ask again when it is back */
+	else if (reply->type != REDIS_REPLY_INTEGER)
+		fail(s, CLOSE_GOING_AWAY, "cannot sign in at the moment");
 	else if (reply->integer)
 		fail(s, CLOSE_FORBIDDEN, "session revoked");
 	else

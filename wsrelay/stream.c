@@ -41,7 +41,7 @@ static struct {
 	bool reading;         /* a read is under way */
 	bool all_read;        /* the last one reached the end of the stream */
 	int64_t answered_ms;  /* when Redis last showed that it is awake */
-	bool live, was_live;
+	bool live, was_live, replaced;        /* replaced: by another stream */
 	bool resync;                          /* connections wait for a load to end */
 	struct rt_event *chunk, **chunk_tail; /* read, but not yet known to be without a hole */
 	struct rt_pos chunk_last;
@@ -209,7 +209,7 @@ pump(void)
 		loop_timer(&stream.gap, wait);
 	if (!stream.live && stream.loaded) {
 		stream_cursor(&c);
-		if (pos_compare(c.at, stream.live_from) >= 0)
+		if (pos_compare(c.at, stream.live_from) >= 0 && order_settled(stream.order))
 			become_live();
 	}
 	read_more();
@@ -358,13 +358,18 @@ detach(struct conn *c, void *unused)
 static void
 on_loaded(struct stream_past *past)
 {
+	struct order *old;
 	struct rt_event *ev;
 
 	deliver_flush();
 	conn_each(detach, NULL);
 	evlog_reset(past->floor);
-	order_free(stream.order);
+	old = stream.order;
 	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
+	if (stream.replaced) /* what jobs put into an empty stream, connected clients have had */
+		order_inherit(stream.order, old);
+	order_free(old);
+	stream.replaced = false;
 	stream.last = past->last;
 	stream.live_from = past->last_event;
 	stream.loaded = stream.may_read = stream.all_read = true;
@@ -401,6 +406,7 @@ decide(const char *epoch, const struct stream_info *info)
 		epoch_derive(stream.epoch_value, strlen(stream.epoch_value), &stream.epoch);
 	}
 	if (!same || !stream.loaded) {
+		stream.replaced |= !same;
 		begin("another stream");
 	} else if (pos_compare(info->last, stream.last) < 0) {
 		/* Redis came back without what it had: it is another stream now. */
