@@ -238,18 +238,21 @@ write_httpd_conf()
 	)
 }
 
-# Every port must be free, or be one that the running web server was told to listen on.
+# Every port must be free, or be one that the running web server was told to listen on.  Whoever will listen
+# tries it, so the answer is the system's.
 check_ports()
 {
-	local surface port bind ours=
+	local surface port bind why ours=
 	bind=$(setting http.bind)
 	! runs httpd || ours=$(cat "$RUN/httpd/lighttpd.conf" "$RUN/httpd/apache.conf" 2>/dev/null)
 	for surface in $(surfaces); do
 		port=$(setting "$surface.port")
 		case $ours in
-		*"$bind:$port"[!0-9]*) continue ;;
+		*"$bind:$port"[!0-9]* | *"[$bind]:$port"[!0-9]*) continue ;;
 		esac
-		! (exec 4<>"/dev/tcp/$(reachable "$bind")/$port") 2>/dev/null ||
+		why=$(as_user /usr/bin/python3 - "$bind" "$port" <"$ROOT/scripts/listens.py") && continue
+		[ "$why" != "Address already in use" ] ||
 			die "port $port is in use by another program; set ${surface}.port (ROOKERY_${surface^^}_PORT) to a free one."
+		die "nothing can listen at $bind, port $port, for $surface: $why"
 	done
 }
