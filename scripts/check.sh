@@ -47,7 +47,7 @@ run_pytest() # ARGUMENTS …
 	local bad=0 place
 	place=$(mktemp -d /tmp/rk.XXXXXX) && chmod 755 "$place" || die "no directory can be made in /tmp: is the disk full?"
 	trap 'tidy_farms "$place" 1; exit 130' INT TERM
-	names_a_path "$@" || set -- "$@" tests/api tests/fault
+	names_a_path "$@" || set -- "$@" tests/api tests/conformance tests/fault
 	(
 		forget_places
 		export ROOKERY_BUILD=$BUILD ROOKERY_CONFIGURE=$flags ROOKERY_TEST_HTTPD=$HTTPD ROOKERY_TEST_KEEP=1
