@@ -61,7 +61,10 @@ stats_create(const struct family *f)
 		exit(1);
 	}
 	if (!same_operations(s, f)) {
+		int32_t generation = s->magic == STATS_MAGIC ? s->generation : 0;
+
 		memset(s, 0, size);
+		s->generation = generation; /* whoever waits for a restart sees it rise */
 		s->magic = STATS_MAGIC;
 		s->n_ops = (uint32_t)f->n_ops;
 		snprintf(s->surface, sizeof s->surface, "%s", f->surface);
