@@ -144,7 +144,8 @@ struct op {
 	const char *method;
 	const char *path; /* template with {names} */
 	enum auth_mode auth;
-	const char *limit; /* x-limit: rate class, settings limit.NAME; NULL for "general" */
+	const char *limit; /* x-limit: rate class, settings limit.NAME */
+	bool envelope;     /* a good answer is {"success": true, "data": …}; its schemas say so */
 	bool batch;        /* x-batch */
 	bool idempotent;   /* honours the Idempotency-Key header */
 	bool raw_body;     /* requestBody is not JSON: streamed to disk, see req_body_file() */

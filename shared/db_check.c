@@ -38,6 +38,16 @@ has_column(const PGresult *described, const char *name)
 	return false;
 }
 
+static const struct schema *
+field_of(const struct schema *object, const char *name)
+{
+	for (int i = 0; object && i < object->n_fields; i++) {
+		if (strcmp(object->fields[i].name, name) == 0)
+			return object->fields[i].schema;
+	}
+	return NULL;
+}
+
 /* Schema of one row of the operation's good answer; NULL when it has none. */
 static const struct schema *
 row_schema(const struct op *op)
@@ -48,13 +58,12 @@ row_schema(const struct op *op)
 		if (op->statuses[i].code == op->success)
 			reply = op->statuses[i].reply;
 	}
+	if (op->envelope)
+		reply = field_of(reply, "data");
 	if (!reply || !op->list_field)
 		return reply && reply->items ? reply->items : reply;
-	for (int i = 0; i < reply->n_fields; i++) {
-		if (strcmp(reply->fields[i].name, op->list_field) == 0)
-			return reply->fields[i].schema->items;
-	}
-	return NULL;
+	reply = field_of(reply, op->list_field);
+	return reply ? reply->items : NULL;
 }
 
 static int

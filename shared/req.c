@@ -114,8 +114,11 @@ int
 resp_json(struct req *r, int status, json_t *body)
 {
 	size_t n = 0;
-	const char *text = body ? json_text(r->arena, body, &n) : NULL;
+	const char *text;
 
+	if (r->op->envelope)
+		body = json_pack("{sbso}", "success", 1, "data", body ? body : json_null());
+	text = body ? json_text(r->arena, body, &n) : NULL;
 	return resp_bytes(r, status, text ? "application/json" : NULL, text, n);
 }
 

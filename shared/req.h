@@ -108,7 +108,8 @@ const char *req_printf(struct req *r, const char *fmt, ...) __attribute__((forma
 
 void resp_header(struct req *r, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-int resp_json(struct req *r, int status, json_t *body); /* body may be NULL: no content */
+/* body may be NULL: no content.  Where the contract has an envelope, body is what data holds. */
+int resp_json(struct req *r, int status, json_t *body);
 /* The single row's columns as a JSON object; columns that begin with _ are not shown.  ERR_NOT_FOUND when
  * there is no row. */
 int resp_row(struct req *r, int status, struct db_res *res);

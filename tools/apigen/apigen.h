@@ -138,6 +138,13 @@ char *family_regex(const struct contract *c);
 bool paths_overlap(const char *a, const char *b);
 int path_compare(const char *a, const char *b);
 
+/* ---- envelope.c ---------------------------------------------------------------------------- */
+
+/* Do good answers of the operation come in an envelope? */
+bool envelope_of(const struct contract *c, const struct node *operation);
+/* Put it around the schemas of its 2xx responses. */
+void envelope_wrap(const struct node *operation);
+
 /* ---- sql.c -------------------------------------------------------------------------------- */
 
 struct query_source {

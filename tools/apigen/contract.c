@@ -12,7 +12,8 @@ static const char *const file_words[] = {
     "family", "surface", "base", "description", "paths", "components", "x-catch-all", NULL};
 static const char *const op_words[] = {"operationId", "summary", "description", "tags",
     "deprecated", "parameters", "requestBody", "responses", "x-requirement", "x-auth", "x-limit",
-    "x-body-limit", "x-batch", "x-idempotent", "x-query", "x-list", "x-constraints", NULL};
+    "x-body-limit", "x-batch", "x-idempotent", "x-query", "x-list", "x-constraints", "x-envelope",
+    NULL};
 static const char *const methods[] = {"get", "post", "put", "patch", "delete"};
 
 static enum auth_mode
@@ -149,6 +150,15 @@ op_constraints(struct operation *o)
 	o->op.constraints = o->constraints;
 }
 
+static const struct schema *
+inside_envelope(const struct operation *o, const struct schema *reply)
+{
+	for (int i = 0; o->op.envelope && reply && i < reply->n_fields; i++)
+		if (!strcmp(reply->fields[i].name, "data"))
+			return reply->fields[i].schema;
+	return reply;
+}
+
 static bool
 answers_field(const struct schema *reply, const char *name)
 {
@@ -173,7 +183,7 @@ list_word(const struct operation *o, const struct node *list, const char *word)
 	node_text(name, word);
 	for (int i = 0; i < o->op.n_statuses; i++)
 		if (o->statuses[i].code == o->op.success)
-			reply = o->statuses[i].reply;
+			reply = inside_envelope(o, o->statuses[i].reply);
 	if (reply && answers_field(reply, name->text))
 		return name->text;
 	die_node(name, "x-list: \"%s\" is no field of the answer", name->text);
@@ -200,6 +210,13 @@ op_query(struct operation *o)
 	o->op.total_field = list_word(o, list, "total");
 }
 
+/* Settings limit.NAME are whatsapp's; other surfaces have limit.SURFACE.NAME. */
+static const char *
+limit_class(const struct contract *c, const char *name)
+{
+	return strcmp(c->surface, "whatsapp") ? xprintf("%s.%s", c->surface, name) : name;
+}
+
 static void
 op_parse(struct contract *c, struct operation *o, const struct path *path, const char *method)
 {
@@ -222,8 +239,10 @@ op_parse(struct contract *c, struct operation *o, const struct path *path, const
 	o->op.file = n->file;
 	o->op.line = id->line;
 	o->op.auth = auth_of(n);
-	if ((limit = node_get(n, "x-limit")))
-		o->op.limit = node_text(limit, "x-limit");
+	limit = node_get(n, "x-limit");
+	o->op.limit = limit_class(c, limit ? node_text(limit, "x-limit") : "general");
+	if ((o->op.envelope = envelope_of(c, n)))
+		envelope_wrap(n);
 	o->op.batch = flag_of(n, "x-batch", false);
 	o->op.idempotent =
 	    flag_of(n, "x-idempotent", !strcmp(upper, "POST") && o->op.auth == AUTH_BEARER);

@@ -190,6 +190,8 @@ put_op_body(FILE *out, const struct op *op, int body)
 	if (op->n_inputs)
 		fprintf(out, "\t\t.inputs = inputs_%s, .n_inputs = %d,\n", op->id, op->n_inputs);
 	fprintf(out, "\t\t.in_size = sizeof(struct %s_in),\n", op->id);
+	if (op->envelope)
+		fputs("\t\t.envelope = true,\n", out);
 }
 
 static void

@@ -269,7 +269,7 @@ operation_json(const struct contract *c, const struct operation *o, json_t *name
 	add_errors(c, out);
 	if ((body = json_object_get(out, "requestBody")) && o->op.body_limit)
 		json_object_set_new(out, "x-body-limit", json_integer(o->op.body_limit));
-	json_object_set_new(out, "x-limit", json_string(o->op.limit ? o->op.limit : "general"));
+	json_object_set_new(out, "x-limit", json_string(o->op.limit));
 	json_object_set_new(out, "x-family", json_string(c->family));
 	json_object_set_new(out, "security", security_of(o->op.auth));
 	return out;
