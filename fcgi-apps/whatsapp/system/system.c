@@ -11,7 +11,7 @@
 #include "conf_table.h"
 #include "db.h"
 #include "json.h"
-#include "probe.h"
+#include "core/probe.h"
 #include "stats.h"
 #include "token.h"
 

@@ -1,13 +1,13 @@
 /*
  * probe: are the parts there that apps and events need?
  *
- *	struct probes p = probe_all(r);
+ *	const char *database = probe_database(r);
  *
- *	if (p.failed)
- *		return req_fail(r, ERR_UNAVAILABLE, NULL, "%s", p.detail);
+ *	if (!probe_ok(database))
+ *		return req_fail(r, ERR_UNAVAILABLE, NULL, "database: %s", database);
  */
-#ifndef SYSTEM_PROBE_H
-#define SYSTEM_PROBE_H
+#ifndef ROOKERY_CORE_PROBE_H
+#define ROOKERY_CORE_PROBE_H
 
 #include <stdbool.h>
 
