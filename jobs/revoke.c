@@ -12,6 +12,7 @@
 #include "jobs_sql.h"
 #include "log.h"
 #include "req.h"
+#include "surface.h"
 
 enum { SPARE = 60 }; /* seconds a mark outlives the last token, as in shared/auth.c */
 
@@ -57,7 +58,7 @@ mark(const struct db_res *sessions, bool all)
 int
 revocations_run(struct req *r, struct report *out)
 {
-	int64_t lifetime = conf_int("token.lifetime") + SPARE;
+	int64_t lifetime = surface_longest_token() + SPARE;
 	int64_t recent = conf_int("jobs.sweep") + conf_int("db.timeout");
 	char id[sizeof marked_in];
 	struct db_res *sessions;

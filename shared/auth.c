@@ -12,6 +12,7 @@
 #include "log.h"
 #include "password.h"
 #include "req.h"
+#include "surface.h"
 #include "token.h"
 
 /* Replies of one request in the shared pipeline. */
@@ -82,7 +83,7 @@ identify(struct req *r)
 static void
 ask(struct req *r, struct asked *a, time_t now)
 {
-	const char *class = r->op->limit ? r->op->limit : "general";
+	const char *class = r->op->limit;
 
 	*a = (struct asked){.revoked = -1, .count = -1};
 	if (r->session)
@@ -156,7 +157,7 @@ void
 auth_revoke(struct req *r, const char *session)
 {
 	cache_begin();
-	cache_cmd("SET rev:%s 1 EX %lld", session, (long long)conf_int("token.lifetime") + 60);
+	cache_cmd("SET rev:%s 1 EX %lld", session, (long long)surface_longest_token() + 60);
 	if (cache_flush()) /* jobs marks every revoked session again when Redis is back */
 		log_warn("revocation not cached", "session", session, "request", r->request_id);
 }

@@ -63,6 +63,8 @@ const struct setting conf_table[] = {
 	GROUP("Sign-in"),
 	DURATION("token.lifetime", "15m", "1m", "1d", "Lifetime of an access token"),
 	DURATION("session.lifetime", "60d", "1h", "3650d", "A session ends when it was not refreshed for so long"),
+	DURATION("sentinal.token_lifetime", "12h", "1m", "1d", "Lifetime of an access token on the surface sentinal"),
+	DURATION("sentinal.session_lifetime", "14d", "1h", "3650d", "A session of the surface sentinal ends when it was not refreshed for so long"),
 	DURATION("login.lifetime", "10m", "1m", "1d", "Time to answer the second step of a sign-in"),
 	COUNT("pin.attempts", "5", "1", "100", "Wrong PINs before the account's second step is locked"),
 	DURATION("pin.lock", "15m", "1s", "30d", "How long it is locked then"),
@@ -97,6 +99,12 @@ const struct setting conf_table[] = {
 	LIMIT("limit.qr", "30/3600", "QR codes made"),
 	LIMIT("limit.health", "0", "Health checks and metrics"),
 	LIMIT("limit.media", "120/60", "Uploads and downloads"),
+
+	LIMIT("limit.sentinal.general", "100/60", "Surface sentinal: operations of no other class"),
+	LIMIT("limit.sentinal.auth", "5/60", "Surface sentinal: registering, signing in and passwords"),
+	LIMIT("limit.sentinal.messages", "30/60", "Surface sentinal: sending messages"),
+	LIMIT("limit.sentinal.calls", "10/60", "Surface sentinal: beginning calls"),
+	LIMIT("limit.sentinal.health", "0", "Surface sentinal: health checks"),
 
 	GROUP("Messages, groups and queues"),
 	SIZE("message.max", "64k", "1k", "16m", "Largest ciphertext of one message to one device"),

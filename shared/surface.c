@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
 #include "req.h"
 
 static void
@@ -40,11 +41,15 @@ static json_t *
 error_sentinal(struct req *r, enum err err, int status, const char *detail, const char *field)
 {
 	json_t *o = json_object();
+	const char *code = err_code(err);
 
-	(void)status;
+	if (status == 422)
+		code = err_code(ERR_VALIDATION);
+	else if (status == 503)
+		code = "UNHEALTHY";
 	json_object_set_new(o, "success", json_false());
 	set_text(o, "error", with_field(r, detail, field));
-	set_text(o, "code", err_code(err));
+	set_text(o, "code", code);
 	return o;
 }
 
@@ -95,19 +100,36 @@ error_intok(struct req *r, enum err err, int status, const char *detail, const c
 }
 
 static const struct surface surfaces[] = {
-    {"whatsapp", "application/problem+json", 400, error_whatsapp},
-    {"sentinal", "application/json", 422, error_sentinal},
-    {"gateway", "application/json", 400, error_gateway},
-    {"chatcall", "application/json", 422, error_chatcall},
-    {"intok", "application/json", 400, error_intok},
+    {"whatsapp", "application/problem+json", 400, "token.lifetime", "session.lifetime",
+	error_whatsapp},
+    {"sentinal", "application/json", 422, "sentinal.token_lifetime", "sentinal.session_lifetime",
+	error_sentinal},
+    {"gateway", "application/json", 400, "token.lifetime", "session.lifetime", error_gateway},
+    {"chatcall", "application/json", 422, "token.lifetime", "session.lifetime", error_chatcall},
+    {"intok", "application/json", 400, "token.lifetime", "session.lifetime", error_intok},
 };
+enum { SURFACES = sizeof surfaces / sizeof *surfaces };
 
 const struct surface *
 surface_named(const char *name)
 {
-	for (size_t i = 0; i < sizeof surfaces / sizeof *surfaces; i++) {
+	for (int i = 0; i < SURFACES; i++) {
 		if (strcmp(surfaces[i].name, name) == 0)
 			return &surfaces[i];
 	}
 	abort();
+}
+
+int64_t
+surface_longest_token(void)
+{
+	int64_t longest = 0;
+
+	for (int i = 0; i < SURFACES; i++) {
+		int64_t seconds = conf_int(surfaces[i].token_lifetime);
+
+		if (seconds > longest)
+			longest = seconds;
+	}
+	return longest;
 }

@@ -9,14 +9,21 @@
 #include "db.h"
 #include "event.h"
 #include "req.h"
+#include "surface.h"
 #include "token.h"
 
 enum { REFRESH_BYTES = 32, USER_AGENT_MAX = 400 };
 
+static const struct surface *
+surface_of(struct req *r)
+{
+	return surface_named(r->family->surface);
+}
+
 static int
 issue(struct req *r, struct session_tokens *t)
 {
-	t->expires_in = conf_int("token.lifetime");
+	t->expires_in = conf_int(surface_of(r)->token_lifetime);
 	t->access = token_issue(r->arena, t->account, t->session, t->device, t->expires_in);
 	return t->access ? 0 : ERR_INTERNAL;
 }
@@ -43,7 +50,7 @@ session_open(struct req *r, const char *account, const char *device, struct sess
 	};
 	err = sql_session_open(r, &res, out->session, account, device,
 	    token_hash(r->arena, out->refresh), user_agent(r), r->remote,
-	    db_int_text(r, conf_int("session.lifetime")));
+	    db_int_text(r, conf_int(surface_of(r)->session_lifetime)));
 	return err ? err : issue(r, out);
 }
 
@@ -63,7 +70,7 @@ refuse(struct req *r, const char *hash)
 }
 
 int
-session_refresh(struct req *r, const char *refresh, struct session_tokens *out)
+session_refresh(struct req *r, const char *session, const char *refresh, struct session_tokens *out)
 {
 	const char *hash = token_hash(r->arena, refresh);
 	struct db_res *res;
@@ -71,7 +78,7 @@ session_refresh(struct req *r, const char *refresh, struct session_tokens *out)
 
 	*out = (struct session_tokens){.refresh = token_random(r->arena, REFRESH_BYTES)};
 	err = sql_session_rotate(r, &res, token_hash(r->arena, out->refresh),
-	    db_int_text(r, conf_int("session.lifetime")), hash);
+	    db_int_text(r, conf_int(surface_of(r)->session_lifetime)), hash, session);
 	if (err)
 		return err;
 	if (db_rows(res) == 0)

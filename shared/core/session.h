@@ -1,7 +1,7 @@
 /*
  * session: sign-ins and their tokens.
  *
- * A session has one access token at a time in force (ES256, setting token.lifetime) and a refresh token that changes at
+ * A session has one access token at a time in force (ES256; surface.h has the settings of its lifetime) and a refresh token that changes at
  * every use; a refresh token seen again after its exchange ends the session.
  *
  *	struct session_tokens t;
@@ -23,8 +23,9 @@ struct session_tokens { /* texts in the request's arena */
 
 /* Open a session of an account on one of its devices (NULL where the surface knows none yet). */
 int session_open(struct req *r, const char *account, const char *device, struct session_tokens *out);
-/* Exchange a refresh token.  ERR_UNAUTHORIZED when it is unknown, expired or used before. */
-int session_refresh(struct req *r, const char *refresh, struct session_tokens *out);
+/* Exchange a refresh token of this surface; session, when not NULL, is the one it must belong to.  ERR_UNAUTHORIZED when
+ * it is unknown, expired or used before. */
+int session_refresh(struct req *r, const char *session, const char *refresh, struct session_tokens *out);
 /* End sessions of the caller: the one given, else all of the device given, else all.  *ended (may be NULL)
  * gets their number.  Sockets close, access tokens die at once. */
 int session_end(struct req *r, const char *session, const char *device, const char *reason, int *ended);

@@ -15,7 +15,8 @@ RETURNING id;
 UPDATE session s SET previous_refresh_hash = s.refresh_hash, refresh_hash = :newHash, last_used_at = now(),
 	expires_at = now() + make_interval(secs => :lifetime::float8)
 FROM account a
-WHERE s.refresh_hash = :oldHash AND s.revoked_at IS NULL AND s.expires_at > now()
+WHERE s.refresh_hash = :oldHash AND s.surface = :surface AND (:ofSession::uuid IS NULL OR s.id = :ofSession::uuid)
+	AND s.revoked_at IS NULL AND s.expires_at > now()
 	AND a.id = s.account_id AND a.deleted_at IS NULL
 RETURNING s.id, s.account_id, s.device_id;
 

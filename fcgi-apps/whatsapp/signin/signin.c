@@ -114,7 +114,7 @@ token_refresh(struct req *r, const struct token_refresh_in *in)
 	json_t *o;
 	int err;
 
-	if ((err = session_refresh(r, in->refreshToken, &t)))
+	if ((err = session_refresh(r, NULL, in->refreshToken, &t)))
 		return err;
 	o = json_object();
 	put(o, "accessToken", t.access);
