@@ -130,10 +130,10 @@ settle(struct req *r, struct report *out)
 
 		if (!*d->id || d->pid)
 			continue;
-		if ((err = sql_jobs_invitation_done(r, &res, d->id, words[d->outcome])))
+		if ((err = sql_jobs_outgoing_done(r, &res, d->id, words[d->outcome])))
 			return err;
 		if (db_rows(res))
-			log_info("invitation", "id", d->id, "outcome", words[d->outcome], "status",
+			log_info("delivery", "id", d->id, "outcome", words[d->outcome], "status",
 			    db_get(res, 0, "status"));
 		*d->id = '\0';
 		out->rows++;
@@ -142,7 +142,7 @@ settle(struct req *r, struct report *out)
 }
 
 int
-invitations_run(struct req *r, struct report *out)
+outgoing_run(struct req *r, struct report *out)
 {
 	int err, room;
 	struct db_res *claimed;
@@ -153,7 +153,7 @@ invitations_run(struct req *r, struct report *out)
 	room = AT_ONCE - deliveries_open();
 	if (stopped || room == 0)
 		return 0;
-	if ((err = sql_jobs_invitations(
+	if ((err = sql_jobs_outgoing(
 		 r, &claimed, db_int_text(r, room), conf_str("invitation.link"))))
 		return err;
 	for (int i = 0; i < db_rows(claimed); i++)

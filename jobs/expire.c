@@ -20,6 +20,8 @@ static const struct kind {
     {sql_purge_messages, "message.keep_deleted", 0},
     {sql_purge_queues, "queue.keep", 0},
     {sql_purge_invitations, "jobs.keep_failed", 0},
+    {sql_purge_mails, "jobs.keep_failed", 0},
+    {sql_purge_password_resets, NULL, DAY},
     {sql_purge_registrations, NULL, DAY},
     {sql_purge_logins, NULL, HOUR},
     {sql_purge_web_sessions, NULL, 7 * DAY},

@@ -75,6 +75,12 @@ SELECT qr_code_prune(make_interval(secs => :age::double precision), :batch::inte
 -- Expired ones after a month, those that could not be delivered after age.
 SELECT invitation_prune('30 days', :batch::integer, make_interval(secs => :age::double precision)) AS rows;
 
+-- name: purge_mails :one
+SELECT mail_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
+-- name: purge_password_resets :one
+SELECT password_reset_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
 -- name: purge_contact_syncs :one
 SELECT contact_sync_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
 
@@ -105,8 +111,8 @@ SELECT position_settle(p_limit => :batch::integer) AS rows;
 SELECT id, ceil(extract(epoch FROM revoked_at - now()) + :lifetime::integer)::bigint AS seconds
 FROM session WHERE revoked_at > now() - make_interval(secs => :age::double precision);
 
--- name: jobs_invitations :many
-SELECT id, channel, destination, subject, body FROM invitation_claim(:most::integer, :link);
+-- name: jobs_outgoing :many
+SELECT id, channel, destination, subject, body FROM outgoing_claim(:most::integer, :link);
 
--- name: jobs_invitation_done :many
-SELECT id, status, _event FROM invitation_settle(:id::uuid, :outcome);
+-- name: jobs_outgoing_done :many
+SELECT id, status, _event FROM outgoing_settle(:id::uuid, :outcome);

@@ -41,7 +41,7 @@ static const struct job jobs[] = {
     {"sweep", "jobs.tick", sweep_run},
     {"revocations", "jobs.tick", revocations_run},
     {"messages", "jobs.tick", messages_expire},
-    {"invitations", "jobs.tick", invitations_run},
+    {"outgoing", "jobs.tick", outgoing_run},
     {"rows", "jobs.expire", rows_purge},
     {"media", "jobs.expire", media_remove},
     {"positions", "jobs.settle", positions_settle},
@@ -172,7 +172,7 @@ round_of_jobs(void)
 	int64_t next = INT64_MAX;
 
 	for (int i = 0; i < JOBS; i++) {
-		if (got_child && jobs[i].run == invitations_run)
+		if (got_child && jobs[i].run == outgoing_run)
 			states[i].due = got_child = 0;
 		if (states[i].due <= now_ms())
 			run(i);
@@ -212,7 +212,7 @@ finish(const sigset_t *signals)
 		struct report report = {0};
 
 		sleep_until(now_ms() + SOON_MS, signals);
-		invitations_run(&r, &report);
+		outgoing_run(&r, &report);
 		event_publish(&(struct req *){&r}, 1);
 	}
 	arena_reset(arena);

@@ -44,24 +44,31 @@ owe(struct req *r, const char *account, const struct entry_device *device, struc
 	    device->name, device->fingerprint, device->public_key, db_int_text(r, out->expires_in));
 }
 
-static int
-let_in(struct req *r, const char *account, const struct entry_device *device, struct entry *out)
+void
+account_revoke_all(struct req *r, const char *sessions)
 {
-	struct db_res *res;
-	const char *sessions, *why;
-	json_t *ended, *id;
+	const char *why;
+	json_t *ended = json_read(r->arena, sessions, strlen(sessions), &why), *id;
 	size_t i;
-	int err;
 
-	err = sql_device_enter(r, &res, account, device->name, device->fingerprint,
-	    device->public_key, db_int_text(r, conf_int("device.max")));
-	if (err)
-		return err;
-	sessions = db_get(res, 0, "sessions");
-	ended = json_read(r->arena, sessions, strlen(sessions), &why);
 	json_array_foreach (ended, i, id)
 		auth_revoke(r, json_string_value(id));
-	return session_open(r, account, db_get(res, 0, "device_id"), &out->tokens);
+}
+
+int
+account_let_in(struct req *r, const char *account, const struct entry_device *device,
+    struct session_tokens *out)
+{
+	struct db_res *res;
+	int err;
+
+	err = sql_device_enter(r, &res, account, device->names_itself ? "true" : "false",
+	    device->fingerprint, device->name, device->public_key, device->form,
+	    db_int_text(r, conf_int("device.max")));
+	if (err)
+		return err;
+	account_revoke_all(r, db_get(res, 0, "sessions"));
+	return session_open(r, account, db_get(res, 0, "device_id"), out);
 }
 
 int
@@ -81,7 +88,7 @@ account_enter(struct req *r, const char *account, const struct entry_device *dev
 	else if (passed < FACTOR_PIN && db_bool(res, 0, "pin"))
 		out->owed = FACTOR_PIN;
 	if (out->owed == FACTOR_NONE)
-		return let_in(r, account, device, out);
+		return account_let_in(r, account, device, &out->tokens);
 	out->hint = out->owed == FACTOR_PIN ? db_get(res, 0, "pin_hint") : NULL;
 	return owe(r, account, device, out);
 }

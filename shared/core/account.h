@@ -2,20 +2,21 @@
  * account: entering an account.
  *
  * Whoever has given the primary proof (the code sent to the phone) goes through account_enter(): it
- *either says which further factor is owed and hands out a single-use token for it, or lets the
- *device in and opens its session. Factors are asked in a fixed order, two_factor before pin, each
- *that the person turned on.
- *
- *	struct entry e;
+ * either says which further factor is owed and hands out a single-use token for it, or lets the
+ * device in and opens its session.  Factors are asked in a fixed order, two_factor before pin, each
+ * that the person turned on.
  *
  *	if ((err = db_begin(r)) || (err = account_enter(r, account, &device, FACTOR_NONE, &e)) ||
- *(err = db_commit(r))) return err; return e.owed ? still_owed(r, &e) : welcome(r, &e.tokens);
+ *	    (err = db_commit(r)))
+ *		return err;
+ *	return e.owed ? still_owed(r, &e) : welcome(r, &e.tokens);
  *
  * Call it in a transaction, with what proves the caller in the same one.
  */
 #ifndef ROOKERY_CORE_ACCOUNT_H
 #define ROOKERY_CORE_ACCOUNT_H
 
+#include <stdbool.h>
 #include "session.h"
 
 struct req;
@@ -25,6 +26,8 @@ enum factor { FACTOR_NONE, FACTOR_TWO_FACTOR, FACTOR_PIN };
 struct entry_device { /* any of them may be NULL */
 	const char *name, *fingerprint;
 	const char *public_key; /* identity key, base64 */
+	const char *form;       /* "mobile", "desktop", "web", "tablet" */
+	bool names_itself;      /* fingerprint is to be its id, if it is a UUID and nobody's */
 };
 
 struct entry {
@@ -38,6 +41,11 @@ struct entry {
 /* passed: the factor given last.  ERR_NOT_FOUND when the account is closed. */
 int account_enter(struct req *r, const char *account, const struct entry_device *device,
     enum factor passed, struct entry *out);
+/* The device enters and gets a session, nothing is owed any more.  In a transaction, too. */
+int account_let_in(struct req *r, const char *account, const struct entry_device *device,
+    struct session_tokens *out);
+/* Access tokens of these sessions, which have just ended, die at once; sessions is a JSON array of ids. */
+void account_revoke_all(struct req *r, const char *sessions);
 /* "two_factor", "pin": as login_session.purpose and challenge_take() have it. */
 const char *factor_name(enum factor f);
 /* The key in standard base64 when text is a public key of Curve25519 or Ed25519 (32 bytes, or 33

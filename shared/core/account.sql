@@ -12,7 +12,9 @@ VALUES (:tokenHash, :account::uuid, :purpose, :surface, :name, :fingerprint, :pu
 
 -- name: device_enter :one
 SELECT device_id, to_jsonb(sessions) AS sessions, _event
-FROM device_enter(:account::uuid, :newid::uuid, :name, :fingerprint, :publicKey, :max::integer);
+FROM device_enter_as(:account::uuid,
+	CASE WHEN :namesItself::boolean THEN device_id_for(:fingerprint) ELSE :newid::uuid END,
+	:name, :fingerprint, :publicKey, :form, :max::integer);
 
 -- name: login_find :one
 SELECT id, account_id, device_name, device_fingerprint, device_public_key
