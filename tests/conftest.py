@@ -9,11 +9,13 @@ import pytest
 
 from lib.farm import Farm
 from lib.people import Account, Caller
+from lib.sentinal import User
 
 FARMS = []
 #: All tests come from one address, and many make people; and nobody likes to wait.
 SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60", "LIMIT_MEDIA": "2000/60",
-            "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s"}
+            "LIMIT_SENTINAL_GENERAL": "2000/60", "LIMIT_SENTINAL_AUTH": "5000/60", "LIMIT_SENTINAL_MESSAGES": "2000/60",
+            "LIMIT_SENTINAL_CALLS": "2000/60", "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s"}
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +45,12 @@ def bob(account):
 @pytest.fixture
 def carol(account):
     return account()
+
+
+@pytest.fixture
+def user(farm):
+    """Makes people of the surface sentinal."""
+    return lambda **more: User.register(farm, **more)
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ import subprocess
 import threading
 from urllib.parse import parse_qs
 
-from lib.farm import eventually
+from aiosmtpd.controller import Controller
+
+from lib.farm import eventually, free_ports
 
 
 class Server:
@@ -76,6 +78,29 @@ class Mail(Server):
     @property
     def url(self):
         return f"smtp://127.0.0.1:{self.port}"
+
+
+class MailServer:
+    """A real SMTP server (aiosmtpd), for what must survive one; what arrives are email.message.Message."""
+
+    def __init__(self):
+        self.arrived = []
+        [port] = free_ports(1)
+        self.controller, self.url = Controller(self, hostname="127.0.0.1", port=port), f"smtp://127.0.0.1:{port}"
+
+    async def handle_DATA(self, server, session, envelope):
+        text = email.message_from_bytes(envelope.content)
+        self.arrived += [(to, text) for to in envelope.rcpt_tos]
+        return "250 taken"
+
+    def __enter__(self):
+        self.controller.start()
+        return self
+
+    def __exit__(self, *_):
+        self.controller.stop()
+
+    got = Server.got
 
 
 class _Provider(http.server.BaseHTTPRequestHandler):
