@@ -98,7 +98,11 @@ gen/programs: list-again
 .PHONY: list-again
 list-again:
 
-# The daemon's own queries.
+# The relay calls operations for its clients: which paths are whose, it gets as a table a surface.
+RELAY_ROUTES = $(foreach s,$(SURFACES),gen/relay-$(s).c)
+bin/rk-wsrelay: $(patsubst %.c,obj/%.o,$(RELAY_ROUTES))
+
+# The jobs daemon's own queries.
 JOBS_SQL = $(wildcard $(top_srcdir)/jobs/*.sql)
 gen/jobs_sql.c gen/jobs_sql.h: gen/jobs_sql.stamp ;
 gen/jobs_sql.stamp: $(JOBS_SQL) $(CORE_SQL) $(CORE_USERS) bin/apigen
@@ -132,6 +136,9 @@ web/$(1)/openapi.json: $(call yaml_of,$(call families_of,$(1))) bin/apigen
 		--base $(base_$(1)) --out $$@ $(call yaml_of,$(call families_of,$(1)))
 gen/routes-$(1).%.conf: $(call yaml_of,$(call families_of,$(1))) bin/apigen
 	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen routes $(1) --server $$* --out $$@ \
+		$(call yaml_of,$(call families_of,$(1)))
+gen/relay-$(1).c: $(call yaml_of,$(call families_of,$(1))) bin/apigen
+	$$(call say,GEN)$$(MKDIR_P) $$(@D) && bin/apigen routes $(1) --server relay --out $$@ \
 		$(call yaml_of,$(call families_of,$(1)))
 endef
 $(foreach s,$(SURFACES),$(eval $(call surface_rules,$(s))))

@@ -9,6 +9,8 @@
 #include "conf.h"
 #include "core_sql.h"
 #include "db.h"
+#include "fcgi.h"
+#include "id.h"
 #include "log.h"
 #include "password.h"
 #include "req.h"
@@ -60,12 +62,39 @@ check_operator(struct req *r, const char *token)
 	return token ? unauthorized(r, "not the operator's token") : ERR_FORBIDDEN;
 }
 
+static const char *
+vouched(struct req *r, const char *name)
+{
+	const char *given = fcgi_param(r->wire, name);
+	char id[ID_SIZE];
+
+	return given && id_parse(given, id) ? arena_strdup(r->arena, id) : NULL;
+}
+
+/* The relay verified the token when its client signed in, and says whose it was.  A web server makes
+ * of a client's headers HTTP_* only, and it need not be the relay's user: see
+ * docs/decisions/vouched-callers.md. */
+static int
+identify_vouched(struct req *r)
+{
+	if (!fcgi_peer_is_own(r->wire))
+		return unauthorized(r, NULL);
+	if (r->op->auth == AUTH_OPERATOR)
+		return ERR_FORBIDDEN;
+	r->me = vouched(r, "ROOKERY_ACCOUNT");
+	r->session = vouched(r, "ROOKERY_SESSION");
+	r->device = vouched(r, "ROOKERY_DEVICE");
+	return r->me && r->session && r->device ? 0 : unauthorized(r, NULL);
+}
+
 static int
 identify(struct req *r)
 {
 	const char *token = bearer(r);
 	struct token_claims claims;
 
+	if (fcgi_param(r->wire, "ROOKERY_ACCOUNT"))
+		return identify_vouched(r);
 	if (r->op->auth == AUTH_OPERATOR)
 		return check_operator(r, token);
 	if (r->op->auth == AUTH_NONE || (r->op->auth == AUTH_OPTIONAL && !token))

@@ -4,6 +4,9 @@
  * All requests of a batch share one round trip to Redis: for each the revocation mark of its session
  * (key rev:SID) and the counter of its rate class (fixed windows).  Without Redis, sessions are looked
  * up in PostgreSQL and limits are not enforced: a dead cache must not lock anybody out.
+ *
+ * The relay calls operations for clients whose token it has verified: it names the caller in FastCGI parameters
+ * (ROOKERY_ACCOUNT, ROOKERY_SESSION, ROOKERY_DEVICE) instead of a token.  All the rest is the same for them.
  */
 #ifndef ROOKERY_AUTH_H
 #define ROOKERY_AUTH_H

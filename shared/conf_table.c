@@ -148,6 +148,10 @@ const struct setting conf_table[] = {
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections"),
 	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account"),
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
+	COUNT("relay.calls", "128", "1", "10000", "Most operations the relay has under way for its clients; more wait"),
+	COUNT("relay.calls_per_connection", "8", "1", "1000", "Most of them for one connection"),
+	DURATION("relay.call_timeout", "15s", "1s", "10m", "An operation called for a client has so long to answer"),
+	SIZE("relay.call_reply", "256k", "1k", "16m", "Largest answer of an operation over a socket"),
 
 	GROUP("Jobs"),
 	DURATION("jobs.tick", "1s", "1s", "10s", "How often the jobs daemon looks for due work"),

@@ -26,7 +26,8 @@
 	X(RATE_LIMITED, 429, "RATE_LIMIT_EXCEEDED", "Too many requests; try again later")            \
 	X(INTERNAL, 500, "INTERNAL_ERROR", "The server could not complete the request")              \
 	X(BAD_GATEWAY, 502, "BAD_GATEWAY", "A service behind this one failed")                       \
-	X(UNAVAILABLE, 503, "SERVICE_UNAVAILABLE", "The service is temporarily unavailable")
+	X(UNAVAILABLE, 503, "SERVICE_UNAVAILABLE", "The service is temporarily unavailable") \
+	X(TIMEOUT, 504, "GATEWAY_TIMEOUT", "The operation did not answer in time")
 
 enum err {
 	ERR_OK = 0,

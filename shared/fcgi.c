@@ -93,6 +93,16 @@ fcgi_param(struct fcgi_conn *c, const char *name)
 	return FCGX_GetParam(name, c->req.envp);
 }
 
+bool
+fcgi_peer_is_own(struct fcgi_conn *c)
+{
+	struct ucred peer;
+	socklen_t n = sizeof peer;
+
+	return getsockopt(c->req.ipcFd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       peer.uid == geteuid();
+}
+
 size_t
 fcgi_read(struct fcgi_conn *c, void *p, size_t n)
 {

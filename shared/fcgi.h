@@ -12,6 +12,7 @@
 #ifndef ROOKERY_FCGI_H
 #define ROOKERY_FCGI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ int fcgi_listen(const char *path);
  * The structures belong to the module and are reused after fcgi_finish(). */
 int fcgi_accept(int fd, struct fcgi_conn **conns, int max);
 const char *fcgi_param(struct fcgi_conn *c, const char *name); /* NULL when absent */
+/* Whether a process of our own user sends this request. */
+bool fcgi_peer_is_own(struct fcgi_conn *c);
 /* Up to n bytes of the request body; 0 at its end. */
 size_t fcgi_read(struct fcgi_conn *c, void *p, size_t n);
 /* 0, or -1 when the web server has gone away. */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "account.h"
+#include "call.h"
 #include "conf.h"
 #include "deliver.h"
 #include "map.h"
@@ -248,6 +249,7 @@ conn_free(struct conn *c)
 		metrics_closed(c->code ? c->code : 1006);
 	c->state = CONN_CLOSING;
 	sign_in_forget(c);
+	call_forget(c);
 	deliver_forget(c);
 	leave_account(c);
 	wheel_leave(c);
@@ -308,7 +310,7 @@ conn_say(struct conn *c, const char *text, size_t n)
 
 	if (c->state == CONN_CLOSING || c->state == CONN_HTTP)
 		return;
-	if (c->out && c->out->n - c->out->at + n > CONN_OWN_MAX) {
+	if (c->out && c->out->n - c->out->at > CONN_OWN_MAX) {
 		conn_end(c, CLOSE_TOO_MANY, "answers are not read");
 		return;
 	}

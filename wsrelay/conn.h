@@ -22,6 +22,7 @@
 #include "ws_frame.h"
 
 struct account;
+struct calls;
 struct sign_in;
 
 enum {
@@ -89,6 +90,7 @@ struct conn {
 	struct conn_in *in;
 	struct conn_out *out;
 	struct sign_in *sign_in;
+	struct calls *calls; /* of operations, while there are any */
 };
 
 void conn_start(void);

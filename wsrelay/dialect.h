@@ -18,6 +18,7 @@
 
 enum { DIALECTS = 5 };
 
+struct answer; /* call.h */
 struct conn;
 
 struct ready {          /* a connection is signed in */
@@ -42,8 +43,11 @@ struct dialect {
 	void (*resync)(struct conn *c, const char *cursor);
 	/* Credentials in the handshake, if there are any. */
 	void (*opened)(struct conn *c, const struct http_request *r);
-	/* A text message of the client; NUL-terminated. */
+	/* A text message of the client; NUL-terminated.  What the relay or an operation does with it
+	 * stands best in a table (command.h). */
 	void (*message)(struct conn *c, const char *text, size_t n);
+	/* What became of a request or command that had an id, or was refused. */
+	void (*answer)(struct conn *c, const struct answer *a);
 };
 
 void dialect_register(const struct dialect *d);

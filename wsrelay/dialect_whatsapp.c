@@ -4,7 +4,11 @@
  */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "arena.h"
+#include "buf.h"
+#include "command.h"
 #include "conn.h"
 #include "sign_in.h"
 
@@ -96,6 +100,35 @@ static void
 error(struct conn *c, const char *code, const char *detail)
 {
 	say(c, "{\"type\":\"error\",\"data\":{\"code\":\"%s\",\"detail\":\"%s\"}}", code, detail);
+}
+
+/* {"type":"response","id","status","headers","body"}; a refusal of what had no id names the command
+ * instead. */
+static void
+answer(struct conn *c, const struct answer *a)
+{
+	struct arena *arena = arena_new();
+	struct buf b = buf_new(arena);
+	char *headers = a->headers ? json_dumps(a->headers, JSON_COMPACT) : NULL;
+	const char *quote = a->base64 ? "\"" : "";
+
+	buf_printf(&b, "{\"type\":\"response\",\"id\":%s,\"status\":%d", a->id ? a->id : "null",
+	    a->status);
+	if (!a->id && a->command)
+		buf_printf(&b, ",\"command\":\"%s\"", a->command->type);
+	if (headers)
+		buf_printf(&b, ",\"headers\":%s", headers);
+	if (a->base64)
+		buf_puts(&b, ",\"encoding\":\"base64\"");
+	if (a->body) {
+		buf_printf(&b, ",\"body\":%s", quote);
+		buf_put(&b, a->body, a->body_n);
+		buf_puts(&b, quote);
+	}
+	buf_putc(&b, '}');
+	conn_say(c, b.p, b.n);
+	free(headers);
+	arena_free(arena);
 }
 
 /* ---- credentials ---------------------------------------------------------------------------- */
@@ -216,14 +249,37 @@ on_auth(struct conn *c, const json_t *o)
 	explicit_bzero(&with, sizeof(with));
 }
 
+static const struct command commands[] = {
+    {.type = "message.send",
+	.method = "POST",
+	.path = "/api/v1/messages",
+	.body = "*",
+	.in_order = true},
+    {.type = "message.edit", .method = "PUT", .path = "/api/v1/messages/{messageId}", .body = "*"},
+    {.type = "message.read",
+	.method = "POST",
+	.path = "/api/v1/conversations/{conversationId}/read",
+	.body = "seq"},
+    {.type = "reaction.add",
+	.method = "POST",
+	.path = "/api/v1/messages/{messageId}/reactions",
+	.body = "*"},
+    {.type = "reaction.remove",
+	.method = "DELETE",
+	.path = "/api/v1/messages/{messageId}/reactions/{reactionId}"},
+};
+
+/* Commands have their inputs in "data", as events have what they tell. */
 static void
-on_signed_in(struct conn *c, const char *type)
+on_signed_in(struct conn *c, const char *type, const json_t *o)
 {
+	const json_t *data = json_object_get(o, "data"), *id = json_object_get(o, "id");
+
 	if (!strcmp(type, "ping"))
 		say(c, "{\"type\":\"pong\"}");
-	else if (!strcmp(type, "ack"))
-		error(c, "use_rest", "acknowledge over REST");
-	else
+	else if (!strcmp(type, "request"))
+		command_request(c, o, id);
+	else if (!command_run(c, commands, sizeof(commands) / sizeof(*commands), type, data, id))
 		error(c, "unknown_type", "no such message type");
 }
 
@@ -243,7 +299,7 @@ message(struct conn *c, const char *text, size_t n)
 	} else if (c->state < CONN_REPLAY) {
 		conn_end(c, CLOSE_BAD_REQUEST, "auth comes first");
 	} else {
-		on_signed_in(c, type);
+		on_signed_in(c, type, o);
 	}
 	json_decref(o);
 }
@@ -260,5 +316,6 @@ static const struct dialect whatsapp = {
     .resync = resync,
     .opened = opened,
     .message = message,
+    .answer = answer,
 };
 DIALECT(whatsapp)

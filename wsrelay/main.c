@@ -10,6 +10,7 @@
  * account conn.c        a client                       deliver.c    what is due, onto its socket
  *	sign_in.c     who it is                      replay.c     where it goes on
  *	dialect_*.c   how a surface speaks           health.c     what is missing, and who is told
+ *	command.c     what clients say, as a table   call.c       operations called for them
  *
  * SIGTERM ends all connections over relay.drain_ms and stops; SIGHUP reads the settings again.
  */
@@ -21,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "call_route.h"
 #include "conf.h"
 #include "conn.h"
 #include "deliver.h"
@@ -126,6 +128,7 @@ main(void)
 		return 1;
 	log_init("wsrelay", log_level_named(conf_str("log.level")));
 	raise_file_limit();
+	call_routes_compile();
 	loop_init();
 	take_signals();
 	conn_start();

@@ -6,6 +6,7 @@
 #include "buf.h"
 #include "conn.h"
 #include "evlog.h"
+#include "fcgi_call.h"
 #include "pg.h"
 #include "stream.h"
 
@@ -161,12 +162,32 @@ lag(struct buf *out)
 	    metrics.lag_count, metrics.lag_sum, metrics.lag_count);
 }
 
+static void
+calls(struct buf *out)
+{
+	head(out, "answers_total", "counter", "Requests and commands answered, by status");
+	for (int i = 2; i < 6; i++)
+		labelled(out, "answers_total", "status",
+		    (const char *[]){"2xx", "3xx", "4xx", "5xx"}[i - 2], metrics.answers[i]);
+	counter(out, "calls_total", "Operations called for clients", metrics.calls);
+	counter(out, "calls_retried_total", "Calls made again, for the app had not begun",
+	    metrics.calls_retried);
+	counter(out, "calls_failed_total", "Calls without an answer", metrics.calls_failed);
+	counter(out, "calls_late_total", "Calls given up after relay.call_timeout",
+	    metrics.calls_late);
+	counter(out, "calls_abandoned_total", "Calls whose client went away",
+	    metrics.calls_abandoned);
+	one(out, "calls_seconds_total", "counter", "Time of calls together", metrics.calls_seconds);
+	gauge(out, "calls_running", "Calls under way", (double)fcgi_calls_running());
+}
+
 void
 metrics_text(struct buf *out)
 {
 	connections(out);
 	events(out);
 	lag(out);
+	calls(out);
 	counter(out, "frames_out_total", "Event frames written", metrics.frames_out);
 	counter(out, "bytes_out_total", "Bytes written", metrics.bytes_out);
 	counter(out, "writes_total", "System calls that wrote", metrics.writes);

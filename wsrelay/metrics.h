@@ -29,6 +29,9 @@ struct metrics {
 	uint64_t shed;     /* typing and presence not sent to those behind */
 	uint64_t lost_place;
 	uint64_t member_hits, member_misses;
+	uint64_t calls, calls_retried, calls_failed, calls_late, calls_abandoned;
+	uint64_t answers[6]; /* to clients, by the first digit of the status */
+	double calls_seconds;
 	uint64_t lag_bucket[LAG_BUCKETS], lag_count; /* from XADD to the log */
 	double lag_sum, lag_last;                    /* seconds */
 };

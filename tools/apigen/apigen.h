@@ -185,5 +185,6 @@ void emit_core(const struct queries *qs, const char *name, const char *out_c, co
 void emit_openapi(struct contract **list, int n, const char *title, const char *base,
     const char *version, const char *out);
 void emit_routes(struct contract **list, int n, bool apache, const char *out);
+void emit_relay_routes(struct contract **list, int n, const char *out);
 
 #endif

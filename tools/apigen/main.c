@@ -9,7 +9,7 @@ static const char usage[] =
     "       apigen core [--name NAME] --sql FILE... [--core-sql FILE]... [--used-in FILE...]\n"
     "              --out-c FILE --out-h FILE\n"
     "       apigen openapi SURFACE --title TEXT --base PATH [--version TEXT] --out FILE YAML...\n"
-    "       apigen routes SURFACE --server lighttpd|apache --out FILE YAML...\n";
+    "       apigen routes SURFACE --server lighttpd|apache|relay --out FILE YAML...\n";
 
 struct files {
 	const char **list;
@@ -163,6 +163,10 @@ command_routes(const struct options *o)
 {
 	const char *server = need(o->server, "--server");
 
+	if (!strcmp(server, "relay")) {
+		emit_relay_routes(load_all(o), o->words.n - 1, need(o->out, "--out"));
+		return;
+	}
 	if (strcmp(server, "lighttpd") && strcmp(server, "apache"))
 		usage_die("unknown server", server);
 	emit_routes(load_all(o), o->words.n - 1, !strcmp(server, "apache"), need(o->out, "--out"));

@@ -1,5 +1,6 @@
 /*
- * routes: which paths belong to which family's socket, as configuration of a web server.
+ * routes: which paths belong to which family's socket, as configuration of a web server, and as a
+ * table of C for the relay, which calls operations for its clients.
  *
  * The families' expressions exclude each other: where another family has the more literal of two
  * overlapping paths, a look-ahead takes that path out.  So order is only a matter of speed, and
@@ -107,6 +108,35 @@ put_apache(FILE *f, const struct contract *c, const char *regex)
 	    "ProxyPassMatch \"%s\" \"unix:${ROOKERY_RUN}/fcgi/%s-%s.sock|fcgi://%s-%s\" "
 	    "enablereuse=off\n",
 	    regex, c->surface, c->family, c->surface, c->family);
+}
+
+static void
+put_relay(FILE *f, const struct contract *c, const char *regex)
+{
+	fprintf(f, "\t{\"%s-%s\", ", c->surface, c->family);
+	put_c_string(f, regex);
+	fputs("},\n", f);
+}
+
+void
+emit_relay_routes(struct contract **list, int n, const char *out)
+{
+	struct contract **order = ordered(list, n);
+	const struct contract *rest = catch_all(list, n);
+	struct text t;
+
+	text_open(&t);
+	fputs("/* Made by apigen from the contracts; changes here are lost. */\n"
+	      "#include \"wsrelay/call_route.h\"\n\n"
+	      "static const struct call_route routes[] = {\n",
+	    t.f);
+	for (int i = 0; i < n; i++)
+		if (order[i] != rest)
+			put_relay(t.f, order[i], web_regex(list, n, order[i], true));
+	if (rest)
+		put_relay(t.f, rest, "^/");
+	fprintf(t.f, "};\nCALL_ROUTES(\"%s\", routes)\n", list[0]->surface);
+	file_write(out, text_close(&t));
 }
 
 void
