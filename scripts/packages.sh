@@ -7,7 +7,8 @@ PACKAGES_RUN="postgresql-15 redis-server lighttpd runit procps curl python3 pyth
 PACKAGES_APACHE="apache2-bin"
 PACKAGES_TEST="python3-pytest python3-redis python3-psycopg2 python3-requests python3-jsonschema
 	python3-yaml python3-hypothesis python3-aiosmtpd python3-wsproto zbar-tools coturn"
-PACKAGES_BENCH="wrk"
+PACKAGES_BENCH="wrk gnuplot-nox golang-go golang-github-gin-gonic-gin-dev golang-github-jackc-pgx-v4-dev
+	golang-github-golang-jwt-jwt-dev golang-github-gomodule-redigo-dev"
 
 missing_packages()
 {

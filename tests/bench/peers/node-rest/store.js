@@ -1,0 +1,82 @@
+// PostgreSQL: statements are named, so each is prepared once a connection.
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+import { Refusal } from './refusal.js';
+
+const POOL = 8; // connections a process
+
+const INSERT = `SELECT status, message_id, seq, member_version, created_at, recipients, problem
+FROM message_send(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::uuid], ARRAY[$4::uuid], NULL, ARRAY[$5::text], ARRAY['text'],
+	ARRAY[$6::text], ARRAY[$7::jsonb])`;
+const HISTORY = `SELECT p.total, (p.m).id, (p.m).seq, (p.m).sender_id, (p.m).sender_device_id, (p.m).kind,
+	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).body END AS body, (p.m).client_id,
+	(p.m).created_at, (p.m).reply_to_id, (p.m).expires_at, (p.m).ttl_seconds, (p.m).version, (p.m).edited_at,
+	coalesce(h.hidden_at, (p.m).deleted_at) AS deleted_at, (p.m).reaction_count,
+	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).meta END AS meta
+FROM conversation_page($1::uuid, $2::uuid, NULL, NULL, $3::bigint, $4::bigint) WITH ORDINALITY AS p (total, m, n)
+LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = $1::uuid
+ORDER BY p.n`;
+const CHANGES = `SELECT next_cursor, has_more, messages::text AS messages
+FROM message_sync($1::uuid, $2::text, NULL, $3::integer, $4::integer)`;
+
+// A UUIDv7: 48 bits of milliseconds, then randomness.
+function newId() {
+	const b = randomBytes(16);
+
+	b.writeUIntBE(Date.now(), 0, 6);
+	b[6] = b[6] & 0x0f | 0x70;
+	b[8] = b[8] & 0x3f | 0x80;
+	const hex = b.toString('hex');
+	return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+// Functions of the schema refuse with SQLSTATE RKnnn: an HTTP status, the field as the hint.
+function refused(error) {
+	throw error.code?.startsWith('RK')
+		? new Refusal(Number(error.code.slice(2)), error.hint, error.message) : error;
+}
+
+function view(conversationId, row) {
+	return {
+		messageId: row.id, conversationId, seq: Number(row.seq), senderId: row.sender_id,
+		senderDeviceId: row.sender_device_id ?? undefined, type: row.kind, ciphertext: row.body ?? undefined,
+		clientMessageId: row.client_id ?? undefined, createdAt: row.created_at,
+		quotedMessageId: row.reply_to_id ?? undefined, expiresAt: row.expires_at ?? undefined,
+		ttlSeconds: row.ttl_seconds ?? undefined, version: row.version, editedAt: row.edited_at ?? undefined,
+		deletedAt: row.deleted_at ?? undefined, reactionCount: row.reaction_count || undefined, ...row.meta,
+	};
+}
+
+export function openStore() {
+	const pool = new pg.Pool({ max: POOL, options: '-c timezone=UTC' }); // PGHOST and so on say where
+	const query = (name, text, values) => pool.query({ name, text, values });
+
+	return {
+		async insert(who, conversationId, { clientMessageId, ciphertext }, meta) {
+			const id = newId();
+			const { rows: [row] } = await query('insert', INSERT,
+				[id, who.sub, who.did, conversationId, clientMessageId, ciphertext, meta && JSON.stringify(meta)]);
+
+			if (row.status)
+				throw new Refusal(row.status, row.problem, 'was refused',
+					row.message_id && { messageId: row.message_id });
+			return { id, seq: Number(row.seq), createdAt: row.created_at.toISOString(),
+				memberVersion: row.member_version, recipients: row.recipients };
+		},
+
+		// A page of a conversation, newest first.  The first row that PostgreSQL answers is the total alone.
+		async history(account, conversationId, limit, offset) {
+			const { rows } = await query('history', HISTORY, [account, conversationId, limit, offset]).catch(refused);
+
+			return { items: rows.slice(1).map((row) => view(conversationId, row)), total: Number(rows[0].total) };
+		},
+
+		// The answer as text: the messages are JSON already.
+		async changes(account, cursor, limit, offset) {
+			const { rows: [row] } = await query('changes', CHANGES, [account, cursor, limit, offset]).catch(refused);
+
+			return `{"nextCursor":${JSON.stringify(row.next_cursor)},"hasMore":${row.has_more},"messages":${row.messages}}`;
+		},
+	};
+}
