@@ -150,6 +150,7 @@ const struct setting conf_table[] = {
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
 	COUNT("relay.calls", "128", "1", "10000", "Most operations the relay has under way for its clients; more wait"),
 	COUNT("relay.calls_per_connection", "8", "1", "1000", "Most of them for one connection"),
+	COUNT("relay.queue_window", "256", "1", "1000", "Most messages of a device's queue that are sent and not acknowledged"),
 	DURATION("relay.call_timeout", "15s", "1s", "10m", "An operation called for a client has so long to answer"),
 	SIZE("relay.call_reply", "256k", "1k", "16m", "Largest answer of an operation over a socket"),
 

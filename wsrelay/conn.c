@@ -14,6 +14,7 @@
 #include "deliver.h"
 #include "map.h"
 #include "metrics.h"
+#include "queue.h"
 #include "replay.h"
 #include "sign_in.h"
 
@@ -250,6 +251,7 @@ conn_free(struct conn *c)
 	c->state = CONN_CLOSING;
 	sign_in_forget(c);
 	call_forget(c);
+	queue_forget(c);
 	deliver_forget(c);
 	leave_account(c);
 	wheel_leave(c);

@@ -23,6 +23,7 @@
 
 struct account;
 struct calls;
+struct queue;
 struct sign_in;
 
 enum {
@@ -75,7 +76,7 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1;
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1;
 	uint16_t code; /* it was closed with */
 	uint16_t slot; /* of the wheel */
 	uint16_t said; /* messages in the present 10 s */
@@ -91,6 +92,7 @@ struct conn {
 	struct conn_out *out;
 	struct sign_in *sign_in;
 	struct calls *calls; /* of operations, while there are any */
+	struct queue *queue; /* NULL unless it uses the device's queue */
 };
 
 void conn_start(void);

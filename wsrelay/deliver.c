@@ -11,7 +11,9 @@
 #include "evlog.h"
 #include "map.h"
 #include "metrics.h"
+#include "queue.h"
 #include "replay.h"
+#include "sign_in.h"
 #include "stream.h"
 
 enum { PIECES = 64, ROUNDS = 16, SHED_AFTER_MS = 3000 };
@@ -24,6 +26,8 @@ struct piece {
 	size_t n;
 	uint64_t after; /* LOG: the place to go on from */
 	bool fence;     /* nothing may follow it */
+	bool queued;    /* a message that its device has to acknowledge */
+	struct uid message;
 };
 
 struct batch {
@@ -89,6 +93,10 @@ deliver_losing(struct account *a, uint64_t place)
 		c->next = place + 1;
 		if (!deliver_due(c, e->ev) || e->ev->ephemeral)
 			continue;
+		if (c->wants_queue && e->ev->seq) {
+			queue_losing(c);
+			continue;
+		}
 		metrics.lost_place++;
 		conn_end(c, CLOSE_LOST_PLACE, "too far behind: sync over REST");
 	}
@@ -179,10 +187,18 @@ stale(const struct entry *e)
 	return e->ev->ephemeral && loop_now() - e->logged_ms > SHED_AFTER_MS;
 }
 
+/* It waits for its queue, or for acknowledgements: not for the end of its session. */
+static void
+wait_for_queue(struct conn *c)
+{
+	c->fenced = sign_in_was_revoked(c->session);
+}
+
 static void
 gather_log(struct conn *c, struct batch *b)
 {
 	struct piece *last = NULL;
+	uint32_t queued = 0;
 
 	for (uint64_t k = c->next; k < c->account->end && b->n < PIECES; k++) {
 		struct entry *e = evlog_at(account_entry(c->account, k));
@@ -193,11 +209,23 @@ gather_log(struct conn *c, struct batch *b)
 			metrics.shed++;
 			due = false;
 		}
+		if (due && c->wants_queue && e->ev->seq) {
+			enum queue_verdict verdict = queue_judge(c, e->ev, k, queued);
+
+			if (verdict == QUEUE_WAIT && !b->n)
+				wait_for_queue(c);
+			if (verdict == QUEUE_WAIT)
+				return;
+			due = verdict == QUEUE_SEND;
+		}
 		if (due) {
 			struct frame *f = frame_for(c, e);
 
 			last = add(b, LOG, frame_bytes(f), frame_size(f));
 			last->frame = f;
+			last->queued = c->wants_queue && e->ev->seq;
+			last->message = e->ev->id;
+			queued += last->queued;
 		}
 		*(last ? &last->after : &c->next) = k + 1;
 		if (!ends)
@@ -216,7 +244,11 @@ gather(struct conn *c, struct batch *b)
 	b->n = 0;
 	if (c->out)
 		gather_own(c, b);
-	if (c->state == CONN_LIVE && !c->fenced && b->n < PIECES)
+	if (c->state != CONN_LIVE || c->fenced || b->n == PIECES)
+		return;
+	if (queue_draining(c))
+		wait_for_queue(c);
+	else
 		gather_log(c, b);
 }
 
@@ -247,6 +279,8 @@ settle(struct conn *c, struct piece *p, size_t n)
 	case LOG:
 		c->next = p->after;
 		c->fenced = p->fence;
+		if (p->queued)
+			queue_sent(c, p->message);
 	}
 	if (whole) {
 		metrics.frames_out++;
@@ -323,6 +357,7 @@ at_rest(struct conn *c)
 	want_out(c, false);
 	if (c->out)
 		tidy(c);
+	queue_rested(c);
 	if (c->out && c->out->more && c->state == CONN_LIVE)
 		replay_again(c);
 	if (c->fenced && c->state == CONN_LIVE) {

@@ -33,7 +33,7 @@ struct dialect {
 	const char *const *paths; /* that may be upgraded; ends with NULL */
 	const char *protocol;     /* subprotocol that is answered when it is offered */
 
-	/* The event as a finished frame; cursor is text of n bytes. */
+	/* The event as a finished frame; cursor is text of n bytes, none when it stands for nothing. */
 	struct frame *(*event)(const struct rt_event *ev, const char *cursor, size_t n);
 	/* Notices: each says something to the connection with conn_say(). */
 	void (*ready)(struct conn *c, const struct ready *r);
@@ -41,6 +41,8 @@ struct dialect {
 	void (*degraded)(struct conn *c, const char *reason);
 	void (*restored)(struct conn *c);
 	void (*resync)(struct conn *c, const char *cursor);
+	/* All that waited for the device has been sent, c->wants_queue having been set. */
+	void (*queue_empty)(struct conn *c);
 	/* Credentials in the handshake, if there are any. */
 	void (*opened)(struct conn *c, const struct http_request *r);
 	/* A text message of the client; NUL-terminated.  What the relay or an operation does with it

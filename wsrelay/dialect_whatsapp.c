@@ -10,6 +10,7 @@
 #include "buf.h"
 #include "command.h"
 #include "conn.h"
+#include "queue.h"
 #include "sign_in.h"
 
 enum { SECRET_MAX = 4096 };
@@ -32,7 +33,8 @@ event(const struct rt_event *ev, const char *cursor, size_t n)
 	frame_add(f, ev->type, ev->type_n);
 	ADD(f, "\",\"id\":\"");
 	frame_add(f, id, UID_TEXT);
-	ADD(f, "\",\"cursor\":\"");
+	if (n)
+		ADD(f, "\",\"cursor\":\"");
 	frame_add(f, cursor, n);
 	ADD(f, "\",\"data\":");
 	frame_add(f, ev->payload, ev->payload_n);
@@ -94,6 +96,12 @@ static void
 resync(struct conn *c, const char *cursor)
 {
 	say(c, "{\"type\":\"resync\",\"data\":{\"cursor\":\"%s\"}}", cursor);
+}
+
+static void
+queue_empty(struct conn *c)
+{
+	say(c, "{\"type\":\"queue.empty\"}");
 }
 
 static void
@@ -226,7 +234,8 @@ read_text(const json_t *o, const char *name, char *out, size_t size)
 	       copy(out, size, (struct slice){json_string_value(value), json_string_length(value)});
 }
 
-/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume". */
+/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume", and "queue"
+ * for what waits for the device. */
 static void
 on_auth(struct conn *c, const json_t *o)
 {
@@ -244,8 +253,10 @@ on_auth(struct conn *c, const json_t *o)
 		conn_end(c, CLOSE_BAD_REQUEST, "auth: not texts, or too long");
 	else if (!*with.token && !*with.ticket)
 		conn_end(c, CLOSE_BAD_REQUEST, "auth: token or ticket is missing");
-	else
+	else {
+		c->wants_queue |= !c->account && json_is_true(json_object_get(o, "queue"));
 		sign_in(c, &with);
+	}
 	explicit_bzero(&with, sizeof(with));
 }
 
@@ -255,6 +266,7 @@ static const struct command commands[] = {
 	.path = "/api/v1/messages",
 	.body = "*",
 	.in_order = true},
+    {.type = "ack", .local = queue_ack, .arg = {"messageIds", "messageId"}},
     {.type = "message.edit", .method = "PUT", .path = "/api/v1/messages/{messageId}", .body = "*"},
     {.type = "message.read",
 	.method = "POST",
@@ -314,6 +326,7 @@ static const struct dialect whatsapp = {
     .degraded = degraded,
     .restored = restored,
     .resync = resync,
+    .queue_empty = queue_empty,
     .opened = opened,
     .message = message,
     .answer = answer,

@@ -11,6 +11,7 @@
  *	sign_in.c     who it is                      replay.c     where it goes on
  *	dialect_*.c   how a surface speaks           health.c     what is missing, and who is told
  *	command.c     what clients say, as a table   call.c       operations called for them
+ *	queue.c       what waits for a device
  *
  * SIGTERM ends all connections over relay.drain_ms and stops; SIGHUP reads the settings again.
  */
@@ -32,6 +33,7 @@
 #include "loop.h"
 #include "members.h"
 #include "pg.h"
+#include "queue.h"
 #include "replay.h"
 #include "sign_in.h"
 #include "stream.h"
@@ -119,6 +121,7 @@ after_turn(void)
 	sign_in_flush();
 	members_flush();
 	deliver_flush();
+	queue_flush();
 }
 
 int
@@ -135,6 +138,7 @@ main(void)
 	members_start(stream_members_came);
 	sign_in_start();
 	replay_start();
+	queue_start();
 	pg_start();
 	stream_start();
 	health_start();

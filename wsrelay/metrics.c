@@ -178,6 +178,8 @@ calls(struct buf *out)
 	counter(out, "calls_abandoned_total", "Calls whose client went away",
 	    metrics.calls_abandoned);
 	one(out, "calls_seconds_total", "counter", "Time of calls together", metrics.calls_seconds);
+	counter(out, "queue_out_total", "Messages sent from devices' queues", metrics.queue_out);
+	counter(out, "acks_total", "Messages acknowledged over sockets", metrics.acks);
 	gauge(out, "calls_running", "Calls under way", (double)fcgi_calls_running());
 }
 

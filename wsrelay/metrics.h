@@ -32,6 +32,7 @@ struct metrics {
 	uint64_t calls, calls_retried, calls_failed, calls_late, calls_abandoned;
 	uint64_t answers[6]; /* to clients, by the first digit of the status */
 	double calls_seconds;
+	uint64_t queue_out, acks;
 	uint64_t lag_bucket[LAG_BUCKETS], lag_count; /* from XADD to the log */
 	double lag_sum, lag_last;                    /* seconds */
 };

@@ -14,7 +14,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-enum { PG_PARAMS = 2 };
+enum { PG_PARAMS = 4 };
 
 void pg_start(void);
 void pg_stop(void);

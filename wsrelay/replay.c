@@ -15,6 +15,7 @@
 #include "members.h"
 #include "metrics.h"
 #include "order.h"
+#include "queue.h"
 #include "replay_give.h"
 #include "stream.h"
 #include "stream_reply.h"
@@ -60,6 +61,8 @@ go_live(struct conn *c, bool recovered, const char *cursor)
 		dialect_at(c->dialect)->ready(c, &r);
 		health_tell(c);
 	}
+	if (c->wants_queue && c->next != UINT64_MAX)
+		queue_begin(c, false);
 	deliver_mark(c);
 }
 

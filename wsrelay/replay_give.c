@@ -87,6 +87,8 @@ give(struct giving *g, struct account *a)
 		    c->next == g->serial)
 			continue;
 		c->next = g->serial; /* an account may be named twice */
+		if (c->wants_queue && g->ev->seq)
+			continue; /* what it has not acknowledged comes from the queue */
 		if (deliver_due(c, g->ev))
 			give_one(g, c);
 	}

@@ -119,6 +119,12 @@ sign_in_revoked(struct uid session)
 	recent_add(&sign_in.revoked, session);
 }
 
+bool
+sign_in_was_revoked(struct uid session)
+{
+	return sign_in.revoked.size && recent_has(&sign_in.revoked, session);
+}
+
 static bool
 claims_to_ids(const struct token_claims *claims, struct sign_in *s)
 {

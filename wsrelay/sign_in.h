@@ -12,6 +12,7 @@
 #ifndef WSRELAY_SIGN_IN_H
 #define WSRELAY_SIGN_IN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "uid.h"
 
@@ -27,5 +28,7 @@ void sign_in_forget(struct conn *c);
 void sign_in_flush(void);
 /* The stream says that this session has ended: nobody signs in with it any more. */
 void sign_in_revoked(struct uid session);
+/* Has it said so lately? */
+bool sign_in_was_revoked(struct uid session);
 
 #endif

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "members.h"
 #include "metrics.h"
+#include "queue.h"
 #include "replay.h"
 #include "sign_in.h"
 #include "stream_load.h"
@@ -162,6 +163,8 @@ tell_resync(struct conn *c, void *cursor)
 		c->out->more = false;
 	}
 	dialect_at(c->dialect)->resync(c, cursor);
+	if (c->wants_queue)
+		queue_begin(c, true);
 }
 
 /* The load has gone into the log: whoever waited for it can go on. */

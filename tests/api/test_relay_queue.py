@@ -1,0 +1,265 @@
+"""The device's queue over its WebSocket: what waited comes first, acknowledgements remove it, and nothing is lost at the seams."""
+import random
+import threading
+import time
+import uuid
+
+import pytest
+
+from lib.devices import add_device
+from lib.farm import eventually
+from lib.live import Live
+
+FORBIDDEN = 4403
+WINDOW = 256
+
+
+def with_queue(account, cursor=None):
+    """A WebSocket that gets what waits for its device before anything else."""
+    live = Live(f"ws://{account.site.host}:{account.site.port}/api/v1/ws")
+    live.sign_in({"token": account.token, "queue": True, **({"resume": cursor} if cursor else {})})
+    return live
+
+
+def ack(live, *ids):
+    live.send({"type": "ack", "data": {"messageIds": list(ids)}})
+
+
+def waiting(account):
+    """How many messages wait for the device, as REST tells it."""
+    return account.get("/queues", page=1, pageSize=1)["totalItems"]
+
+
+def say_many(sender, receiver, count):
+    """Send one after another; the ids."""
+    return [sender.say(receiver, str(n))["messageId"] for n in range(count)]
+
+
+def messages(live):
+    """Ids of the messages that have arrived, in their order."""
+    with live.news:
+        return [f["data"]["messageId"] for f in live.frames if f["type"] == "message.new"]
+
+
+# ---- the order of things ------------------------------------------------------------------------
+
+
+def test_what_waited_comes_first_then_the_marker_then_what_is_new(alice, bob, carol):
+    sent = [who.say(bob, str(n))["messageId"] for n in range(10) for who in (alice, carol)]
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        assert [f["type"] for f in live.frames] == ["ready"] + ["message.new"] * 20 + ["queue.empty"]
+        assert messages(live) == sent
+        new = alice.say(bob)["messageId"]
+        live.wait_for("message.new", messageId=new)
+        assert messages(live) == sent + [new]
+
+
+def test_a_message_of_the_queue_is_told_as_a_live_one(alice, bob):
+    with bob.listen() as live:
+        sent = alice.say(bob, "the same")
+        told = live.wait_for("message.new", messageId=sent["messageId"])
+    with with_queue(bob) as live:
+        again = live.wait_for("message.new", messageId=sent["messageId"])
+    assert told.pop("cursor") and again == told
+
+
+def test_an_empty_queue_is_told_at_once(bob):
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        assert messages(live) == []
+
+
+def test_without_asking_nothing_of_the_queue_comes(alice, bob):
+    alice.say(bob)
+    with bob.listen() as live:
+        live.never("message.new")
+        live.never("queue.empty", within=0)
+
+
+# ---- acknowledging ------------------------------------------------------------------------------
+
+
+def test_an_acknowledged_message_does_not_come_again(alice, bob):
+    sent = [alice.say(bob)["messageId"] for _ in range(5)]
+    with alice.listen() as sender, with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        ack(live, *sent[:3])
+        assert sender.wait_for("message.delivered")["messageIds"] == sent[:3]
+        eventually(lambda: waiting(bob) == 2 or None)
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        assert messages(live) == sent[3:]
+
+
+def test_what_was_not_acknowledged_comes_again(alice, bob):
+    sent = [alice.say(bob)["messageId"] for _ in range(5)]
+    for _ in range(3):
+        with with_queue(bob) as live:
+            live.wait_for("queue.empty")
+            assert messages(live) == sent
+            live.drop()
+
+
+def test_live_messages_are_acknowledged_in_the_same_way(alice, bob):
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        sent = alice.say(bob)["messageId"]
+        live.wait_for("message.new", messageId=sent)
+        assert waiting(bob) == 1
+        live.send({"type": "ack", "id": "a", "data": {"messageId": sent}})
+        assert live.wait_for("response", id="a")["status"] == 204
+        eventually(lambda: waiting(bob) == 0 or None)
+
+
+def test_acknowledging_needs_no_queue(alice, bob):
+    with bob.listen() as live:
+        sent = alice.say(bob)["messageId"]
+        live.wait_for("message.new")
+        ack(live, sent)
+        eventually(lambda: waiting(bob) == 0 or None)
+
+
+def test_ids_that_do_not_wait_are_no_hindrance(alice, bob, carol):
+    sent = [alice.say(bob)["messageId"] for _ in range(3)]
+    strange = [str(uuid.uuid4()), alice.say(carol)["messageId"]]
+    bob.post("/queues/ack", {"queueIds": [sent[1]]})
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        ack(live, strange[0], sent[0], sent[1], strange[1], sent[0], sent[2])
+        eventually(lambda: waiting(bob) == 0 or None)
+    assert waiting(carol) == 1
+
+
+@pytest.mark.parametrize("data, field", [
+    (None, "messageIds"), ({}, "messageIds"), ({"messageIds": []}, "messageIds"), ({"messageIds": "x"}, "messageIds"),
+    ({"messageIds": ["x"]}, "messageIds"), ({"messageIds": [7]}, "messageIds"), ({"messageId": "x"}, "messageId"),
+    ({"messageIds": [None, str(uuid.uuid4())]}, "messageIds")])
+def test_an_acknowledgement_that_makes_no_sense_changes_nothing(alice, bob, data, field):
+    alice.say(bob)
+    with with_queue(bob) as live:
+        live.send({"type": "ack", "data": data})
+        answer = live.wait_for("response", command="ack")
+        assert answer["status"] == 400 and answer["body"]["field"] == field
+    assert waiting(bob) == 1
+
+
+def test_each_device_has_its_own_queue(alice, bob):
+    tablet = add_device(bob)
+    sent = alice.say(bob)["messageId"]
+    with with_queue(bob) as phone, with_queue(tablet) as other:
+        for live in (phone, other):
+            live.wait_for("queue.empty")
+            assert messages(live) == [sent]
+        ack(phone, sent)
+        eventually(lambda: waiting(bob) == 0 or None)
+        assert waiting(tablet) == 1
+    own = bob.say(alice)["messageId"]
+    with with_queue(tablet) as other, with_queue(bob) as phone:
+        other.wait_for("queue.empty")
+        assert messages(other) == [sent, own], "what the phone sent waits for the tablet"
+        phone.wait_for("queue.empty")
+        assert messages(phone) == []
+
+
+def test_acknowledgements_outlive_the_death_of_the_app(farm, alice, bob):
+    sent = [alice.say(bob)["messageId"] for _ in range(30)]
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        for n, one in enumerate(sent):
+            ack(live, one)
+            if n % 10 == 5:
+                farm.kill_all("whatsapp-queues")
+        eventually(lambda: bob.request("GET", "/queues", query={"page": 1, "pageSize": 1}).status == 200 or None)
+        eventually(lambda: waiting(bob) == 0 or None, within=20)
+
+
+# ---- the window ---------------------------------------------------------------------------------
+
+
+def test_no_more_are_in_flight_than_the_window_allows(alice, bob):
+    sent = say_many(alice, bob, WINDOW + 60)
+    with with_queue(bob) as live:
+        eventually(lambda: len(messages(live)) >= WINDOW or None)
+        live.never("queue.empty")
+        assert messages(live) == sent[:WINDOW]
+        ack(live, *sent[:10])
+        eventually(lambda: len(messages(live)) >= WINDOW + 10 or None)
+        live.never("queue.empty")
+        assert messages(live) == sent[:WINDOW + 10]
+        ack(live, *sent[10:200])
+        live.wait_for("queue.empty")
+        assert messages(live) == sent
+
+        # Live messages wait too: 256 - 116 more may come, and what is behind them waits with them.
+        more = say_many(alice, bob, 150)
+        eventually(lambda: len(messages(live)) >= len(sent) + WINDOW - 116 or None)
+        live.never("message.new", messageId=more[WINDOW - 116])
+        ack(live, *messages(live))
+        eventually(lambda: len(messages(live)) == len(sent + more) or None)
+        assert messages(live) == sent + more
+
+
+def test_a_session_that_ends_is_ended_also_while_it_waits(farm, alice, bob):
+    """Its place in the log lies before the end of the session: what counts is that the session has ended."""
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        say_many(alice, bob, WINDOW + 5)
+        eventually(lambda: len(messages(live)) >= WINDOW or None)
+        bob.post("/auth/logout", {})
+        assert live.wait_closed() == FORBIDDEN
+        assert len(messages(live)) == WINDOW
+
+
+# ---- the seams ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_nothing_is_lost_or_doubled_while_connections_come_and_go(alice, bob, resume):
+    """Somebody keeps sending; the receiver acknowledges some of what came, breaks off at random, and comes back."""
+    dice, sent, stop = random.Random(7), [], threading.Event()
+
+    def send():
+        while not stop.is_set():
+            sent.append(alice.say(bob)["messageId"])
+            time.sleep(0.005)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    acknowledged, cursor, end = [], None, time.monotonic() + 8
+    try:
+        while time.monotonic() < end:
+            with with_queue(bob, cursor if resume else None) as live:
+                time.sleep(dice.random() * 0.4)
+                arrived = messages(live)
+                eventually(lambda: len(sent) >= len(acknowledged) + len(arrived) or None)
+                assert len(set(arrived)) == len(arrived), "twice on one connection"
+                assert not set(arrived) & set(acknowledged), "acknowledged, and yet again"
+                assert arrived == sent[len(acknowledged):len(acknowledged) + len(arrived)], "in order, without a gap"
+                some = arrived[:dice.randrange(len(arrived) + 1)]
+                if some:
+                    ack(live, *some)
+                    acknowledged += some
+                    left = set(some)
+                    eventually(lambda: not left & {m["messageId"] for m in bob.get(
+                        "/queues", page=1, pageSize=100)["items"]} or None)
+                cursor = live.cursor
+                live.drop()
+    finally:
+        stop.set()
+        sender.join()
+    with with_queue(bob, cursor if resume else None) as live:
+        live.wait_for("queue.empty")
+        eventually(lambda: messages(live) == sent[len(acknowledged):] or None)
+    assert len(sent) > 20
+
+
+def test_the_queue_waits_for_the_database(farm, alice, bob):
+    sent = [alice.say(bob)["messageId"] for _ in range(40)]
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        farm.kill_session()
+        eventually(lambda: farm.sql("SELECT 1"), within=20)
+    with eventually(lambda: with_queue(bob), within=20) as live:
+        live.wait_for("queue.empty", 20)
+        assert messages(live) == sent

@@ -1,0 +1,42 @@
+/*
+ * queue_state: what queue.c and queue_ack.c know of a client's queue; nobody else looks inside.
+ */
+#ifndef WSRELAY_QUEUE_STATE_H
+#define WSRELAY_QUEUE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "loop.h"
+#include "recent.h"
+#include "uid.h"
+
+struct fcgi_call;
+
+struct queue {
+	struct conn *conn;
+	bool on;       /* the client asked for it; otherwise it only acknowledges */
+	bool draining; /* until a look found no more */
+	bool wanted;   /* to be asked for */
+	bool asking;   /* is with the database */
+	bool again;    /* and the answer will not be the last, whatever it says */
+	int most;      /* messages asked for */
+	uint64_t from; /* messages of the log before this place are in the queue, or were */
+	uint32_t flying, flight_cap;
+	struct uid *flight; /* sent, and not acknowledged */
+	int64_t drained_ms;
+	struct recent seen; /* sent out of the database: the log may bring them again */
+	struct queue *next_wanted;
+
+	/* Acknowledgements: those at first are with the app, the others wait. */
+	struct uid *acks;
+	uint32_t n_acks, acks_cap, n_called;
+	struct fcgi_call *call;
+	struct timer again_later;
+};
+
+struct queue *queue_of(struct conn *c); /* made when there is none */
+/* It is in flight no more. */
+void queue_landed(struct queue *q, struct uid message);
+void queue_ack_forget(struct queue *q);
+
+#endif
