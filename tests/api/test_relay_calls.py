@@ -67,7 +67,7 @@ def standing_still(farm, app):
 @pytest.fixture(scope="module")
 def strict():
     """A farm whose relay has little patience and little room."""
-    with Farm.private(LIMIT_AUTH="5000/60", RELAY_CALL_TIMEOUT="1s", RELAY_CALLS="6", RELAY_CALLS_PER_CONNECTION="4",
+    with Farm.private(LIMIT_AUTH="5000/60", RELAY_CALL_TIMEOUT="3s", RELAY_CALLS="6", RELAY_CALLS_PER_CONNECTION="4",
                       RELAY_CALL_REPLY="4k") as farm:
         yield farm
 
@@ -243,7 +243,7 @@ def test_a_slow_operation_is_answered_in_time(strict):
         since = time.monotonic()
         answer = ask(live, "GET", "/devices?page=1&pageSize=1")
         assert answer["status"] == 504 and answer["body"]["code"] == "GATEWAY_TIMEOUT"
-        assert 0.8 < time.monotonic() - since < 3
+        assert 2.5 < time.monotonic() - since < 6
         assert ask(live, "GET", "/queues?page=1&pageSize=1")["status"] == 200, "other apps are not held up"
 
 
