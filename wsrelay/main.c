@@ -32,6 +32,7 @@
 #include "log.h"
 #include "loop.h"
 #include "members.h"
+#include "predecessor.h"
 #include "pg.h"
 #include "queue.h"
 #include "replay.h"
@@ -120,6 +121,7 @@ after_turn(void)
 {
 	sign_in_flush();
 	members_flush();
+	predecessor_flush();
 	deliver_flush();
 	queue_flush();
 }
@@ -136,6 +138,7 @@ main(void)
 	take_signals();
 	conn_start();
 	members_start(stream_members_came);
+	predecessor_start(stream_members_came);
 	sign_in_start();
 	replay_start();
 	queue_start();

@@ -10,7 +10,7 @@ enum {
 	RECENT = 1 << 18, /* event ids remembered */
 	STEP_MS =
 	    100, /* a longer pause between two looks at the clock was not waiting but sleeping */
-	COLD_MS = 10, /* wait before the first message of a conversation that is not remembered */
+	COLD_MS = 10, /* wait before the first message of a conversation while the past is read */
 };
 
 /* A conversation.  Messages in its queue are sorted by sequence, all above .last; everything else
@@ -36,6 +36,7 @@ struct order {
 	const struct order_ops *ops;
 	void *ctx;
 	int64_t gap_ms;
+	uint64_t warm_until;
 	struct rt_event *wait_head, *wait_tail; /* fed, not yet admitted */
 	size_t backlog;
 	struct rt_pos at;      /* last admitted */
@@ -104,6 +105,12 @@ void
 order_set_gap(struct order *o, int64_t gap_ms)
 {
 	o->gap_ms = gap_ms;
+}
+
+void
+order_warm_until(struct order *o, uint64_t ms)
+{
+	o->warm_until = ms;
 }
 
 void
@@ -243,14 +250,18 @@ emit(struct order *o, struct rt_event *ev)
 }
 
 /* How long may the message be held for a predecessor?  0: it has none that could be missing.  Of a
- * conversation that is not remembered the predecessor went out long ago, unless two workers
- * published at the same time. */
+ * conversation that is not remembered the predecessor went out long ago, unless it was written
+ * just before. */
 static int64_t
-patience(const struct order *o, const struct lane *lane, const struct rt_event *ev)
+patience(const struct order *o, const struct lane *lane, struct rt_event *ev)
 {
-	if (lane->last < 0)
-		return ev->seq > 1 ? (o->gap_ms < COLD_MS ? o->gap_ms : COLD_MS) : 0;
-	return ev->seq > lane->last + 1 ? o->gap_ms : 0;
+	if (lane->last >= 0)
+		return ev->seq > lane->last + 1 ? o->gap_ms : 0;
+	if (ev->seq <= 1)
+		return 0;
+	if (ev->pos.ms < o->warm_until)
+		return o->gap_ms < COLD_MS ? o->gap_ms : COLD_MS;
+	return o->ops->predecessor(o->ctx, ev) == PREDECESSOR_OLD ? 0 : o->gap_ms;
 }
 
 /* Has it been held for that long, in real time or in that of the stream? */
@@ -272,13 +283,13 @@ head_may_leave(struct order *o, struct lane *lane)
 	ms = patience(o, lane, item->ev);
 	if (!ms)
 		return true;
-	if (lane->last >= 0 && !item->counted) {
+	if (ms > COLD_MS && !item->counted) {
 		item->counted = true;
 		o->counts.gaps_waited++;
 	}
 	if (!waited(o, item->ev, ms))
 		return false;
-	o->counts.gaps_given_up += lane->last >= 0;
+	o->counts.gaps_given_up += ms > COLD_MS;
 	return true;
 }
 
@@ -384,6 +395,8 @@ order_feed(struct order *o, struct rt_event *ev)
 	o->wait_tail = ev;
 	o->backlog++;
 	o->ops->known(o->ctx, ev); /* look-ups of a batch go out together */
+	if (ev->seq > 1 && ev->pos.ms >= o->warm_until && !map_get(&o->lanes, ev->conversation))
+		o->ops->predecessor(o->ctx, ev);
 }
 
 static void
@@ -457,11 +470,21 @@ order_wait(struct order *o)
 	return least < STEP_MS / 2 ? least : STEP_MS / 2;
 }
 
+/* Is it being looked up whether something is missing? */
+static bool
+asked(const struct order *o, const struct lane *lane)
+{
+	struct rt_event *ev = lane->head->ev;
+
+	return lane->last < 0 && ev->seq > 1 && ev->pos.ms >= o->warm_until &&
+	       o->ops->predecessor(o->ctx, ev) == PREDECESSOR_ASKED;
+}
+
 bool
 order_settled(struct order *o)
 {
 	for (int i = 0; i < o->n_held; i++)
-		if (!o->ops->known(o->ctx, o->held[i]->head->ev))
+		if (!o->ops->known(o->ctx, o->held[i]->head->ev) || asked(o, o->held[i]))
 			return false;
 	return !o->wait_head && !o->n_loose;
 }

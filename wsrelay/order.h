@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "cursor.h"
+#include "predecessor.h"
 #include "rt_event.h"
 
 struct order;
@@ -36,6 +37,9 @@ struct order_ops {
 	/* Are the recipients known?  Asks for them when not. */
 	bool (*known)(void *ctx, struct rt_event *ev);
 	void (*emit)(void *ctx, struct rt_event *ev);
+	/* May the message before this one still be missing?  Asked of conversations that are not
+	 * remembered. */
+	enum predecessor_answer (*predecessor)(void *ctx, struct rt_event *ev);
 };
 
 struct order_counts {
@@ -47,6 +51,9 @@ struct order_counts {
 
 struct order *order_new(const struct order_ops *ops, void *ctx, int64_t gap_ms);
 void order_free(struct order *o);
+/* Entries before that time (of the stream, ms) only serve to make conversations known: what is
+ * missing among them is not waited for. */
+void order_warm_until(struct order *o, uint64_t ms);
 void order_set_gap(struct order *o, int64_t gap_ms);
 void order_feed(struct order *o, struct rt_event *ev);
 /* Let go what can go.  now_ms is of any clock that does not step back.  A gap is waited for only

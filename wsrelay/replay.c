@@ -244,7 +244,7 @@ on_emit(void *ctx, struct rt_event *ev)
 	rt_event_free(ev);
 }
 
-static const struct order_ops pass_ops = {stream_known, on_emit};
+static const struct order_ops pass_ops = {stream_known, on_emit, stream_predecessor};
 
 /* The log can take over: what the pass gave them, they have received. */
 static void
@@ -417,6 +417,7 @@ on_start(void *ctx, const redisReply *reply)
 	replay.read = replay.before =
 	    (struct rt_pos){replay.low.ms > WARM_MS ? replay.low.ms - WARM_MS : 0, 0};
 	replay.order = order_new(&pass_ops, NULL, conf_int("relay.gap_ms"));
+	order_warm_until(replay.order, replay.low.ms);
 	ask_chunk();
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "map.h"
 #include "members.h"
+#include "predecessor.h"
 #include "utf8.h"
 
 struct parts { /* the fields by name */
@@ -187,5 +188,7 @@ rt_event_free(struct rt_event *ev)
 {
 	if (ev && ev->members)
 		members_put(ev->members);
+	if (ev && ev->predecessor)
+		predecessor_put(ev->predecessor);
 	free(ev);
 }

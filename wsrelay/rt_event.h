@@ -17,6 +17,7 @@
 #include "uid.h"
 
 struct members;
+struct predecessor;
 
 struct rt_field {
 	const char *name, *value;
@@ -28,12 +29,13 @@ struct rt_event {
 	struct rt_pos pos;
 	struct uid id, conversation, except, session;
 	bool has_conversation, has_except;
-	bool revokes;            /* session.revoked: the sockets of .session end here */
-	bool ephemeral;          /* typing, presence: worthless a few seconds later */
-	int64_t seq;             /* 0 unless message.new */
-	int64_t version;         /* of the members; -1: only .to */
-	int64_t held_ms;         /* since when order.c holds it */
-	struct members *members; /* NULL until asked for */
+	bool revokes;                    /* session.revoked: the sockets of .session end here */
+	bool ephemeral;                  /* typing, presence: worthless a few seconds later */
+	int64_t seq;                     /* 0 unless message.new */
+	int64_t version;                 /* of the members; -1: only .to */
+	int64_t held_ms;                 /* since when order.c holds it */
+	struct members *members;         /* NULL until asked for */
+	struct predecessor *predecessor; /* the same */
 	uint32_t n_to, n_devices;
 	const struct uid *to, *devices;
 	const char *type, *payload; /* type is NUL-terminated */

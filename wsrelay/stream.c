@@ -14,6 +14,7 @@
 #include "log.h"
 #include "members.h"
 #include "metrics.h"
+#include "predecessor.h"
 #include "queue.h"
 #include "replay.h"
 #include "sign_in.h"
@@ -41,6 +42,7 @@ static struct {
 	bool may_read;        /* and reading may go on from .last */
 	bool reading;         /* a read is under way */
 	bool all_read;        /* the last one reached the end of the stream */
+	int64_t gone_ms;      /* since when Redis is gone (of the wall clock); 0: it is there */
 	int64_t answered_ms;  /* when Redis last showed that it is awake */
 	bool live, was_live, replaced;        /* replaced: by another stream */
 	bool resync;                          /* connections wait for a load to end */
@@ -135,6 +137,15 @@ stream_known(void *ctx, struct rt_event *ev)
 	return ev->members->known;
 }
 
+enum predecessor_answer
+stream_predecessor(void *ctx, struct rt_event *ev)
+{
+	(void)ctx;
+	if (!ev->predecessor)
+		ev->predecessor = predecessor_get(ev->conversation, ev->seq, ev->pos.ms);
+	return ev->predecessor->answer;
+}
+
 static void
 on_emit(void *ctx, struct rt_event *ev)
 {
@@ -149,7 +160,7 @@ on_emit(void *ctx, struct rt_event *ev)
 	evlog_append(ev, &c);
 }
 
-static const struct order_ops live_ops = {stream_known, on_emit};
+static const struct order_ops live_ops = {stream_known, on_emit, stream_predecessor};
 
 static void
 tell_resync(struct conn *c, void *cursor)
@@ -369,6 +380,7 @@ on_loaded(struct stream_past *past)
 	evlog_reset(past->floor);
 	old = stream.order;
 	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
+	order_warm_until(stream.order, past->floor.ms);
 	if (stream.replaced) /* what jobs put into an empty stream, connected clients have had */
 		order_inherit(stream.order, old);
 	order_free(old);
@@ -467,9 +479,22 @@ on_watch(struct timer *t)
 }
 
 /* A connection came or went. */
+/* What was written while Redis was gone is published later. */
+static void
+note_absence(void)
+{
+	if (both_up() && stream.gone_ms)
+		predecessor_redis_was_gone(stream.gone_ms, loop_wall());
+	else if (!both_up() && !stream.gone_ms)
+		predecessor_redis_was_gone(stream.gone_ms = loop_wall(), INT64_MAX / 2);
+	if (both_up())
+		stream.gone_ms = 0;
+}
+
 static void
 on_change(struct rds *r)
 {
+	note_absence();
 	if (r == &stream.reader && !r->up)
 		stream.reading = false;
 	stream.may_read = stream.probed = false;

@@ -35,5 +35,7 @@ void stream_reload_settings(void);
 /* For others who read the stream: the connection for everything but the tail. */
 struct rds *stream_commands(void);
 bool stream_known(void *ctx, struct rt_event *ev); /* order_ops.known */
+enum predecessor_answer stream_predecessor(
+    void *ctx, struct rt_event *ev); /* order_ops.predecessor */
 
 #endif
