@@ -15,7 +15,9 @@
 #include "log.h"
 #include "metrics.h"
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 256, PAUSE_MS = 100 };
+/* UNSENT_MAX: of what a client does not read the kernel takes no more; the rest stays in the log,
+ * which all share. */
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 256, PAUSE_MS = 100, UNSENT_MAX = 1 << 17 };
 
 struct listener {
 	struct source source;
@@ -64,7 +66,7 @@ static void
 on_ready(struct source *s, uint32_t events)
 {
 	struct listener *l = (struct listener *)s;
-	int one = 1;
+	int one = 1, unsent = UNSENT_MAX;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -82,8 +84,10 @@ on_ready(struct source *s, uint32_t events)
 			turn_away(fd);
 			continue;
 		}
-		if (l->dialect < 0)
+		if (l->dialect < 0) {
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+			setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+		}
 		conn_new(fd, l->dialect);
 	}
 }
