@@ -142,11 +142,23 @@ documented_text(const struct op *op, int status)
 	return NULL;
 }
 
+/* The core says 400 of bad input, whoever asks; some surfaces have another status for it. */
+static int
+shown_status(struct req *r, const struct surface *surface)
+{
+	int status = err_status((enum err)r->err), own = surface->validation_status;
+
+	if (status != 400 || documented_text(r->op, 400) || !documented_text(r->op, own))
+		return status;
+	r->err = err_from_status(own);
+	return own;
+}
+
 static void
 render_error(struct req *r)
 {
 	const struct surface *surface = surface_named(r->family->surface);
-	int status = err_status((enum err)r->err);
+	int status = shown_status(r, surface);
 	const char *detail = r->err_detail, *name, *text;
 	json_t *body, *value;
 	size_t n;
