@@ -130,6 +130,7 @@ const struct setting conf_table[] = {
 	DURATION("qr.validity", "1d", "1m", "3650d", "Validity of a QR code that names none"),
 	DURATION("qr.max_validity", "30d", "1m", "3650d", "Longest validity of a QR code"),
 	DURATION("invitation.lifetime", "30d", "1h", "3650d", "Validity of an invitation"),
+	TEXT("invite.link", "rookery://invite/", "Beginning of the links that bring people into a group; a code follows"),
 	TEXT("invitation.link", "", "Where people get the app: the last line of an invitation"),
 
 	GROUP("Events"),
