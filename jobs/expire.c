@@ -27,6 +27,7 @@ static const struct kind {
     {sql_purge_web_sessions, NULL, 7 * DAY},
     {sql_purge_sessions, NULL, 30 * DAY},
     {sql_purge_codes, NULL, 30 * DAY},
+    {sql_purge_message_keys, NULL, 30 * DAY},
     {sql_purge_contact_syncs, NULL, 30 * DAY},
     {sql_purge_prekeys, NULL, 90 * DAY},
 };

@@ -33,6 +33,7 @@ ORDER BY e.created_at, e.id;
 -- before their place in the sequence.
 SELECT m.id, m.conversation_id, m.seq, m.sender_id, m.sender_device_id, m.kind, m.body, m.client_id, m.created_at,
 	m.reply_to_id, m.expires_at, m.ttl_seconds, m.version, m.edited_at, m.deleted_at, m.reaction_count, m.meta,
+	CASE WHEN m.meta ? 'sealed' THEN sealed_lines(m.id) END AS bodies,
 	c.direct_low || ',' || c.direct_high AS recipients,
 	CASE WHEN c.kind = 'direct' THEN c.member_version ELSE (
 		SELECT greatest(max(s.joined_version) FILTER (WHERE s.joined_seq < m.seq),
@@ -80,6 +81,9 @@ SELECT mail_prune(make_interval(secs => :age::double precision), :batch::integer
 
 -- name: purge_password_resets :one
 SELECT password_reset_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
+-- name: purge_message_keys :one
+SELECT message_key_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
 
 -- name: purge_contact_syncs :one
 SELECT contact_sync_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;

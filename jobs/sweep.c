@@ -219,6 +219,7 @@ queue_in_order(struct req *r, struct db_res *events, struct db_res *messages, st
 		if (message) {
 			struct message_view view = message_view_at(r, messages, m);
 
+			view.bodies = db_get(messages, m, "bodies");
 			message_announce(r, &view, db_get(messages, m, "member_version"),
 			    db_get(messages, m, "recipients"));
 			id16_parse(view.id, &order[n++]);

@@ -84,7 +84,7 @@ append_event(const struct event *ev, const char *keep)
 		const char *name, *value;
 	} fields[] = {{"id", ev->id}, {"t", ev->type}, {"c", ev->conversation}, {"v", ev->version},
 	    {"s", ev->seq}, {"to", ev->to}, {"dev", ev->devices}, {"not", ev->except},
-	    {"j", ev->payload}};
+	    {"j", ev->payload}, {"b", ev->bodies}};
 	const char *argv[6 + MAX_FIELDS] = {"XADD", "rt", "MAXLEN", "~", keep, "*"};
 	int argc = 6;
 

@@ -13,6 +13,7 @@
  *	dev  device UUIDs, comma separated: only these devices (optional)
  *	not  device UUID that is not told (the sender's own, optional)
  *	j    payload, a JSON object
+ *	b    a line a device, "UUID {…}": members that this device alone is given beside the payload's (optional)
  * Type "session.revoked" with payload {"sessionId"} also ends that session's sockets.
  */
 #ifndef ROOKERY_EVENT_H
@@ -25,6 +26,7 @@ struct req;
 struct event {
 	const char *id, *type, *conversation, *version, *seq, *to, *devices, *except;
 	const char *payload; /* JSON text */
+	const char *bodies;  /* field b, or NULL */
 };
 
 /* Queue ev for publication once the request has succeeded. */

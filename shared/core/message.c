@@ -129,18 +129,68 @@ message_view_at(struct req *r, const struct db_res *res, int row)
 	};
 }
 
-json_t *
-messages_json(struct req *r, const struct db_res *res)
+/* ---- sealed messages, as one device reads them ---------------------------------------------- */
+
+static bool
+is_closed(const json_t *message)
 {
-	json_t *list = json_array();
+	return json_is_true(json_object_get(message, "sealed")) &&
+	       !json_object_get(message, "ciphertext") && !json_object_get(message, "deletedAt");
+}
+
+static json_t *
+message_named(const json_t *messages, const char *id)
+{
+	json_t *message;
+	size_t i;
+
+	json_array_foreach (messages, i, message) {
+		const char *name = json_string_value(json_object_get(message, "messageId"));
+
+		if (name && strcmp(name, id) == 0)
+			return message;
+	}
+	return NULL;
+}
+
+int
+message_unseal(struct req *r, json_t *messages)
+{
+	json_t *ids = json_array(), *message;
+	struct db_res *res;
+	size_t i;
+	int err;
+
+	json_array_foreach (messages, i, message) {
+		if (is_closed(message))
+			json_array_append(ids, json_object_get(message, "messageId"));
+	}
+	if (json_array_size(ids) == 0)
+		return 0;
+	if ((err = sql_message_bodies(r, &res, db_array_json(r, ids))))
+		return err;
+	for (int row = 0; row < db_rows(res); row++) {
+		message = message_named(messages, db_get(res, row, "message_id"));
+		set_text(message, "ciphertext", db_get(res, row, "body"));
+		set_text(message, "header", db_get(res, row, "header"));
+	}
+	return 0;
+}
+
+int
+messages_json(struct req *r, const struct db_res *res, json_t **out)
+{
+	*out = json_array();
 
 	for (int i = 0; i < db_rows(res); i++) {
 		struct message_view view = message_view_at(r, res, i);
 
-		json_array_append_new(list, message_json(r, &view));
+		json_array_append_new(*out, message_json(r, &view));
 	}
-	return list;
+	return message_unseal(r, *out);
 }
+
+/* ---- announcing --------------------------------------------------------------------------- */
 
 void
 message_announce(
@@ -155,6 +205,7 @@ message_announce(
 	    .to = to,
 	    .except = m->sender_device,
 	    .payload = json_text(r->arena, message_json(r, m), NULL),
+	    .bodies = m->bodies,
 	};
 
 	event_queue(r, &ev);
@@ -178,6 +229,7 @@ announce(const struct message_item *m, struct db_res *res, int row)
 	    .ttl_seconds = m->ttl_seconds > 0 ? db_int_text(m->r, m->ttl_seconds) : NULL,
 	    .version = "1",
 	    .meta = m->meta,
+	    .bodies = m->bodies ? db_get(res, row, "bodies") : NULL,
 	};
 
 	message_announce(
@@ -211,6 +263,16 @@ refused(struct req *r, struct db_res *res, int row, int status)
 }
 
 static void
+take_result(struct message_item *m, struct db_res *res, int row)
+{
+	m->id = db_get(res, row, "message_id");
+	m->conversation = db_get(res, row, "conversation_id");
+	m->conversation_kind = db_get(res, row, "conversation_kind");
+	m->seq = db_get(res, row, "seq");
+	m->created_at = db_get(res, row, "created_at");
+}
+
+static void
 settle(struct message_item *m, struct db_res *res, int row)
 {
 	int status = (int)db_int(res, row, "status");
@@ -219,24 +281,20 @@ settle(struct message_item *m, struct db_res *res, int row)
 		m->err = refused(m->r, res, row, status);
 		return;
 	}
-	m->id = db_get(res, row, "message_id");
-	m->conversation = db_get(res, row, "conversation_id");
-	m->conversation_kind = db_get(res, row, "conversation_kind");
-	m->seq = db_get(res, row, "seq");
-	m->created_at = db_get(res, row, "created_at");
+	take_result(m, res, row);
 	announce(m, res, row);
 }
 
-void
-message_send(struct message_item *items, int n)
+static void
+send_plain(struct message_item *const *items, int n)
 {
 	const char *fields[FIELDS][MESSAGE_BATCH], *columns[FIELDS];
-	struct req *r = items[0].r;
+	struct req *r = items[0]->r;
 	struct db_res *res;
 	int err;
 
 	for (int i = 0; i < n; i++)
-		fill(fields, i, &items[i]);
+		fill(fields, i, items[i]);
 	for (int f = 0; f < FIELDS; f++)
 		columns[f] = column(r, fields[f], n);
 	err = sql_message_send(r, &res, columns[ID], columns[SENDER], columns[DEVICE],
@@ -244,7 +302,74 @@ message_send(struct message_item *items, int n)
 	    columns[BODY], columns[META], columns[TTL], columns[EXPIRES], columns[REPLY_TO],
 	    columns[MENTIONS]);
 	for (int i = 0; err && i < n; i++)
-		items[i].err = err;
+		items[i]->err = err;
 	for (int row = 0; !err && row < db_rows(res); row++)
-		settle(&items[db_int(res, row, "item") - 1], res, row);
+		settle(items[db_int(res, row, "item") - 1], res, row);
+}
+
+/* ---- sealed ones -------------------------------------------------------------------------- */
+
+static void
+name_devices(struct req *r, struct db_res *res, const char *column)
+{
+	const char *list = db_get(res, 0, column), *why;
+
+	if (list)
+		req_fail_extra(r, column, json_read(r->arena, list, strlen(list), &why));
+}
+
+int
+message_devices_right(struct req *r, struct db_res *res)
+{
+	if (!db_get(res, 0, "missing") && !db_get(res, 0, "stale"))
+		return 0;
+	name_devices(r, res, "missing");
+	name_devices(r, res, "stale");
+	return req_fail(r, ERR_CONFLICT, NULL,
+	    "The message must be encrypted for every device of the other members, and for no "
+	    "other");
+}
+
+static void
+send_sealed(struct message_item *m)
+{
+	const char *fields[FIELDS][MESSAGE_BATCH];
+	struct req *r = m->r;
+	struct db_res *res;
+
+	if (!m->meta)
+		m->meta = json_object();
+	json_object_set_new(m->meta, "sealed", json_true());
+	fill(fields, 0, m);
+	m->err = sql_message_send_sealed(r, &res, fields[CONVERSATION][0], fields[RECIPIENT][0],
+	    fields[CLIENT_ID][0], fields[KIND][0], fields[META][0], fields[TTL][0],
+	    fields[EXPIRES][0], fields[REPLY_TO][0], fields[MENTIONS][0],
+	    json_text(r->arena, m->bodies, NULL), m->key);
+	if (m->err)
+		return;
+	if ((m->err = message_devices_right(r, res)))
+		return;
+	m->repeated = db_int(res, 0, "status") == 200;
+	if (m->repeated)
+		take_result(m, res, 0);
+	else
+		settle(m, res, 0);
+}
+
+void
+message_send(struct message_item *items, int n)
+{
+	struct message_item *plain[MESSAGE_BATCH];
+	int count = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (!items[i].bodies)
+			plain[count++] = &items[i];
+	}
+	if (count)
+		send_plain(plain, count);
+	for (int i = 0; i < n; i++) {
+		if (items[i].bodies)
+			send_sealed(&items[i]);
+	}
 }

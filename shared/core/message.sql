@@ -6,3 +6,15 @@ SELECT item, status, message_id, conversation_id, seq, member_version, created_a
 FROM message_send(:ids::uuid[], :senders::uuid[], :devices::uuid[], :conversations::uuid[],
 	:recipients::uuid[], :clientIds::text[], :kinds::text[], :bodies::text[], :metas::jsonb[],
 	:ttls::integer[], :expires::timestamptz[], :replies::uuid[], :mentions::text[]);
+
+-- name: message_send_sealed :one
+-- One message, encrypted for each device alone; see sql/101-sealed-messages.sql.
+SELECT status, problem, message_id, conversation_id, seq, member_version, created_at, conversation_kind, recipients,
+	missing, stale, bodies
+FROM message_send_sealed(:newid::uuid, :me::uuid, :device::uuid, :conversation::uuid, :recipient::uuid, :clientId, :kind,
+	:meta::jsonb, :ttl::integer, :expires::timestamptz, :reply::uuid, :mentions::uuid[], :bodies::jsonb, :key);
+
+-- name: message_bodies :many
+-- What the caller's device is given of these messages.
+SELECT message_id, body, header FROM message_body
+WHERE message_id = ANY (:ids::uuid[]) AND device_id = :device::uuid;

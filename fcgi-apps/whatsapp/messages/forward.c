@@ -84,6 +84,10 @@ fill_item(struct req *r, const struct message_forward_in *in, struct db_res *ori
 	    .kind = db_get(original, 0, "kind"),
 	    .body = own ? own : db_get(original, 0, "body"),
 	    .meta = forwarded_meta(r, in, original)};
+	if (!m->body && json_object_get(m->meta, "sealed"))
+		return req_fail(r, ERR_VALIDATION, "e2eEnvelope",
+		    "is required: the message was encrypted for each device alone");
+	json_object_del(m->meta, "sealed");
 	if (in->clientQueueId)
 		m->client_id =
 		    i ? req_printf(r, "%s#%zu", in->clientQueueId, i + 1) : in->clientQueueId;

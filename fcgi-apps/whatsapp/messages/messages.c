@@ -84,7 +84,8 @@ conversation_messages_list(struct req *r, const struct conversation_messages_lis
 	if (err)
 		return err;
 	total = page_total(res);
-	list = messages_json(r, res);
+	if ((err = messages_json(r, res, &list)))
+		return err;
 	json_array_remove(list, 0); /* the row of the total */
 	if (!in->date)
 		return page_reply_rows(r, &page, list, total);
@@ -185,10 +186,9 @@ messages_queue(struct req *r, const struct messages_queue_in *in)
 	int64_t total;
 	int err;
 
-	err = sql_queue_page(r, &res, page.limit, page.offset);
-	if (err)
+	if ((err = sql_queue_page(r, &res, page.limit, page.offset)) ||
+	    (err = messages_json(r, res, &list)))
 		return err;
-	list = messages_json(r, res);
 	total = page_total(res);
 	if (total < 0) {
 		if ((err = sql_queue_count(r, &res)))
@@ -263,4 +263,21 @@ group_message_create_batch(struct req **r, const struct group_message_create_in 
 				"mentions", in[i]->mentions ? in[i]->mentions : json_array(), "seq",
 				send_seq(&items[i])));
 	}
+}
+
+int
+messages_sync(struct req *r, const struct messages_sync_in *in)
+{
+	struct page page = page_of(r, in);
+	struct db_res *res;
+	json_t *answer;
+	int err;
+
+	err = sql_messages_sync(r, &res, in->cursor, in->since, page.limit, page.offset);
+	if (err)
+		return err;
+	answer = db_row_json(r, res, 0);
+	if ((err = message_unseal(r, json_object_get(answer, "messages"))))
+		return err;
+	return resp_json(r, 200, answer);
 }

@@ -37,7 +37,7 @@ WHERE m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now())
 -- name: message_edit :one
 SELECT message_id AS "messageId", edited_at AS "editedAt", version, 'accepted' AS status, _event
 FROM message_edit(:me::uuid, :messageId::uuid, :ciphertext,
-	(SELECT coalesce(m.meta, '{}') || jsonb_strip_nulls(jsonb_build_object('nonce', :nonce::text,
+	(SELECT coalesce(m.meta, '{}') - 'sealed' || jsonb_strip_nulls(jsonb_build_object('nonce', :nonce::text,
 		'clientEditedAt', :editedAt::text)) FROM message m WHERE m.id = :messageId::uuid),
 	:clientEditId, :version::integer, :device::uuid);
 

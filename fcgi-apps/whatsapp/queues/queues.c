@@ -23,9 +23,8 @@ queue_list(struct req *r, const struct queue_list_in *in)
 	int err;
 
 	if ((err = sql_waiting_page(r, &rows, page.limit, page.offset)) ||
-	    (err = sql_waiting_count(r, &count)))
+	    (err = sql_waiting_count(r, &count)) || (err = messages_json(r, rows, &list)))
 		return err;
-	list = messages_json(r, rows);
 	json_array_foreach (list, i, item)
 		json_object_set(item, "queueId", json_object_get(item, "messageId"));
 	return page_reply_rows(r, &page, list, db_int(count, 0, "total"));
