@@ -233,6 +233,35 @@ newer_generation() # APP "STARTED GENERATION"
 		"$CTL" ready "$1"
 }
 
+# The relay hands its connections over to the binary that is there now; what it says of itself tells how
+# that ended.
+relay_says() # NAME
+{
+	curl -s -m 5 --unix-socket "$RUN/ws/whatsapp.sock" http://relay/status | sed -n "s/^$1 //p"
+}
+
+restart_relay()
+{
+	local before failures
+	before=$(relay_says generation)
+	failures=$(relay_says failures)
+	if [ -z "$before" ]; then # it hangs, or is too old to hand over: clients come back with their cursors
+		sv -w 60 restart "$(at wsrelay)" && wait_for 30 relay_ready
+		return
+	fi
+	sv hup "$(at wsrelay)" >/dev/null || return 1
+	wait_for 120 handed_over "$before" "$failures" || die "the relay did not hand over in two minutes; see ./rookery logs wsrelay."
+	[ "$(relay_says failures)" = "$failures" ] ||
+		die "the relay could not hand over, and the old one goes on: $(relay_says failure)"
+}
+
+handed_over() # GENERATION FAILURES
+{
+	local generation failures
+	generation=$(relay_says generation) && failures=$(relay_says failures) &&
+		[ -n "$generation" ] && [ -n "$failures" ] && [ "$generation $failures" != "$1 $2" ]
+}
+
 # A web server that reads a faulty file at its restart is gone.
 check_httpd_conf()
 {
@@ -260,8 +289,11 @@ restart_one()
 	redis)
 		sv -w 60 restart "$(at redis)" && wait_for 60 redis_answers
 		;;
-	wsrelay | jobs)
-		sv -w 60 restart "$(at "$1")" && wait_for 30 relay_ready
+	wsrelay)
+		restart_relay
+		;;
+	jobs)
+		sv -w 60 restart "$(at jobs)"
 		;;
 	*)
 		restart_app "$1"

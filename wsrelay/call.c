@@ -81,7 +81,7 @@ free_call(struct call *call)
 static void
 tell(struct conn *c, const struct answer *a)
 {
-	metrics.answers[a->status / 100 % 6]++;
+	metrics->answers[a->status / 100 % 6]++;
 	if (a->id || a->status >= 400) /* who gave no id wants to hear of refusals only */
 		dialect_at(c->dialect)->answer(c, a);
 }
@@ -245,7 +245,7 @@ on_done(void *ctx, enum fcgi_fault fault, const struct fcgi_reply *reply)
 	struct calls *calls = call->of;
 	struct conn *c = calls->conn;
 
-	metrics.calls_seconds += (double)(loop_now() - call->begun) / 1000;
+	metrics_time(&metrics->calling, (double)(loop_now() - call->begun) / 1000);
 	remove_call(call);
 	if (fault == FCGI_FINE)
 		tell_reply(c, call, reply);

@@ -12,11 +12,14 @@
 #include "call.h"
 #include "conf.h"
 #include "deliver.h"
+#include "limits.h"
 #include "map.h"
 #include "metrics.h"
 #include "queue.h"
 #include "replay.h"
+#include "share.h"
 #include "sign_in.h"
+#include "tally.h"
 
 enum {
 	WHEEL = 512, /* slots of a second */
@@ -131,7 +134,7 @@ look_at(struct conn *c)
 {
 	uint32_t now = conn_clock();
 
-	if (due_at(c) > now) {
+	if (due_at(c) > now || c->leaving) {
 		reschedule(c);
 		return;
 	}
@@ -172,8 +175,26 @@ on_tick(struct timer *t)
 
 /* ---- coming and going ----------------------------------------------------------------------- */
 
+bool
+conn_set_address(struct conn *c, uint64_t address)
+{
+	if (!limits_address_free(address))
+		return false;
+	c->address = address;
+	if (address)
+		tally_add(TALLY_ADDRESS, address, true);
+	return true;
+}
+
+static void
+count(int by)
+{
+	conns.count += (size_t)by;
+	share_mine->sockets = conns.count;
+}
+
 void
-conn_new(int fd, int dialect)
+conn_new(int fd, int dialect, uint64_t address)
 {
 	struct conn *c = must_zalloc(sizeof(*c));
 
@@ -183,14 +204,29 @@ conn_new(int fd, int dialect)
 	c->source.ready = conn_ready;
 	c->state = CONN_HTTP;
 	c->since = c->heard = c->pinged = conn_clock();
-	if (loop_add(fd, EPOLLIN, &c->source) < 0) {
+	metrics->accepted++;
+	if (!conn_set_address(c, address) || loop_add(fd, EPOLLIN, &c->source) < 0) {
+		if (c->address)
+			tally_drop(TALLY_ADDRESS, c->address);
 		close(fd);
 		free(c);
 		return;
 	}
 	wheel_enter(c, due_at(c));
-	conns.count++;
-	metrics.accepted++;
+	count(1);
+}
+
+bool
+conn_adopt(struct conn *c)
+{
+	c->source.ready = conn_ready;
+	if (loop_add(c->fd, EPOLLIN, &c->source) < 0)
+		return false;
+	if (c->address)
+		tally_add(TALLY_ADDRESS, c->address, false);
+	wheel_enter(c, due_at(c));
+	count(1);
+	return true;
 }
 
 static void
@@ -234,9 +270,79 @@ leave_account(struct conn *c)
 	if (c->next_of_account)
 		c->next_of_account->prev_of_account = c->prev_of_account;
 	a->n_conns--;
+	tally_drop(TALLY_ACCOUNT, limits_account(c->dialect, a->id));
 	c->account = NULL;
 	account_put(a);
 	conns.live--;
+}
+
+static void
+free_parts(struct conn *c)
+{
+	free_out(c);
+	conn_free_in(c);
+	close(c->fd); /* which takes it out of the loop */
+	c->fd = -1;
+	loop_free_later(c);
+}
+
+void
+conn_discard(struct conn *c)
+{
+	free_parts(c);
+}
+
+/* Nothing points at it any more. */
+static void
+detach(struct conn *c)
+{
+	if (c->state == CONN_REPLAY)
+		replay_leave(c);
+	c->state = CONN_CLOSING;
+	sign_in_forget(c);
+	call_forget(c);
+	queue_forget(c);
+	deliver_forget(c);
+	leave_account(c);
+	if (c->address)
+		tally_drop(TALLY_ADDRESS, c->address);
+	wheel_leave(c);
+	count(-1);
+}
+
+static void
+watch_again(struct conn *c)
+{
+	loop_change(c->fd, (c->deaf ? 0 : EPOLLIN) | (c->want_out ? EPOLLOUT : 0), &c->source);
+}
+
+void
+conn_deafen(struct conn *c, bool deaf)
+{
+	if (c->deaf == deaf)
+		return;
+	c->deaf = deaf;
+	watch_again(c);
+}
+
+void
+conn_leaving(struct conn *c, bool leaving)
+{
+	c->leaving = leaving;
+	if (leaving) {
+		loop_change(c->fd, 0, &c->source);
+		return;
+	}
+	watch_again(c);
+	deliver_mark(c);
+}
+
+void
+conn_let_go(struct conn *c)
+{
+	loop_remove(c->fd); /* the socket lives on elsewhere, and would stay in our epoll */
+	detach(c);
+	free_parts(c);
 }
 
 void
@@ -244,28 +350,16 @@ conn_free(struct conn *c)
 {
 	if (c->fd < 0)
 		return;
-	if (c->state == CONN_REPLAY)
-		replay_leave(c);
 	if (c->state != CONN_HTTP)
 		metrics_closed(c->code ? c->code : 1006);
-	c->state = CONN_CLOSING;
-	sign_in_forget(c);
-	call_forget(c);
-	queue_forget(c);
-	deliver_forget(c);
-	leave_account(c);
-	wheel_leave(c);
-	free_out(c);
-	conn_free_in(c);
-	close(c->fd); /* which takes it out of the loop */
-	c->fd = -1;
-	conns.count--;
-	loop_free_later(c);
+	detach(c);
+	free_parts(c);
 }
 
 void
-conn_join(struct conn *c, struct account *a)
+conn_join(struct conn *c, struct account *a, bool fresh)
 {
+	tally_add(TALLY_ACCOUNT, limits_account(c->dialect, a->id), fresh);
 	a->refs++;
 	a->n_conns++;
 	c->account = a;
@@ -325,7 +419,7 @@ conn_end(struct conn *c, unsigned code, const char *reason)
 {
 	uint8_t frame[2 + WS_CONTROL_MAX];
 
-	if (c->fd < 0 || c->state == CONN_CLOSING)
+	if (c->fd < 0 || c->state == CONN_CLOSING || c->leaving)
 		return;
 	if (c->state == CONN_HTTP) {
 		conn_free(c);
@@ -355,6 +449,16 @@ conn_each(void (*fn)(struct conn *c, void *ctx), void *ctx)
 				fn(c, ctx);
 		}
 	}
+}
+
+struct conn *
+conn_find(bool (*fn)(struct conn *c, void *ctx), void *ctx)
+{
+	for (int i = 0; i < WHEEL; i++)
+		for (struct conn *c = conns.wheel[i]; c; c = c->wheel_next)
+			if (fn(c, ctx))
+				return c;
+	return NULL;
 }
 
 static void

@@ -67,6 +67,7 @@ struct conn_out { /* while something is to be written besides the log */
 	size_t replay_bytes;
 	struct cursor *reached; /* where collecting for it ended because there was too much */
 	bool more;              /* another pass is to follow */
+	int64_t since_ms;       /* loop_now() when it began to sign in; 0: not known */
 	struct cursor_set
 	    *received; /* by a client that resumed, until the log's own cursors contain it */
 };
@@ -76,10 +77,12 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1;
-	uint16_t code; /* it was closed with */
-	uint16_t slot; /* of the wheel */
-	uint16_t said; /* messages in the present 10 s */
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1,
+	    leaving : 1; /* its record is on the way to another process (handover.h) */
+	uint8_t deflate; /* what was negotiated (deflate.h); 0: nothing */
+	uint16_t code;   /* it was closed with */
+	uint16_t slot;   /* of the wheel */
+	uint16_t said;   /* messages in the present 10 s */
 	struct conn *wheel_next, *wheel_prev;
 	struct conn *next_of_account, *prev_of_account;
 	struct conn *next_dirty;
@@ -93,11 +96,24 @@ struct conn {
 	struct sign_in *sign_in;
 	struct calls *calls; /* of operations, while there are any */
 	struct queue *queue; /* NULL unless it uses the device's queue */
+	uint64_t address;    /* key of its tally (limits.h); 0: not known */
 };
 
 void conn_start(void);
-/* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide. */
-void conn_new(int fd, int dialect);
+/* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide.
+ * address is a key of limits.h, 0 while it is not known. */
+void conn_new(int fd, int dialect, uint64_t address);
+/* The address is known now; false when it has too many connections. */
+bool conn_set_address(struct conn *c, uint64_t address);
+/* A connection of another process, filled in, goes on here: false when it cannot. */
+bool conn_adopt(struct conn *c);
+void conn_discard(struct conn *c); /* one that was not adopted */
+/* Do not read from it for a while. */
+void conn_deafen(struct conn *c, bool deaf);
+/* It is not served while its record is on the way. */
+void conn_leaving(struct conn *c, bool leaving);
+/* Another process has it. */
+void conn_let_go(struct conn *c);
 uint32_t conn_clock(void); /* seconds, steady */
 size_t conn_count(void);
 size_t conn_count_live(void);
@@ -108,11 +124,13 @@ struct conn_out *conn_out(struct conn *c);
 void conn_end(struct conn *c, unsigned code, const char *reason);
 void conn_free_in(struct conn *c);
 void conn_free(struct conn *c); /* at once; its memory stays until the end of the turn */
-/* Signed in: give it to its account and call it live from that place on. */
-void conn_join(struct conn *c, struct account *a);
+/* Signed in: give it to its account; fresh: just now, not in another process. */
+void conn_join(struct conn *c, struct account *a, bool fresh);
 
 /* Every connection that is upgraded: fn may end it, not free it. */
 void conn_each(void (*fn)(struct conn *c, void *ctx), void *ctx);
+/* The first of all connections for which fn says yes; NULL when there is none. */
+struct conn *conn_find(bool (*fn)(struct conn *c, void *ctx), void *ctx);
 /* End all over ms milliseconds, then call done(). */
 void conn_drain(int64_t ms, void (*done)(void));
 

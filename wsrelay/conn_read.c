@@ -31,7 +31,7 @@ says_too_much(struct conn *c)
 static void
 on_message(struct conn *c, struct ws_parser *p)
 {
-	metrics.messages_in++;
+	metrics->messages_in++;
 	if (c->state == CONN_CLOSING)
 		return;
 	if (says_too_much(c))
@@ -116,7 +116,7 @@ on_frames(struct conn *c, const uint8_t *p, size_t n)
 static void
 on_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
-	metrics.bytes_in += n;
+	metrics->bytes_in += n;
 	c->heard = conn_clock();
 	if (c->state == CONN_HTTP) {
 		size_t used = handshake_feed(c, (const char *)p, n);
@@ -138,7 +138,7 @@ conn_ready(struct source *s, uint32_t events)
 	struct conn *c = (struct conn *)s;
 	ssize_t n;
 
-	if (c->fd < 0)
+	if (c->fd < 0 || c->leaving)
 		return;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);

@@ -37,13 +37,14 @@ struct batch {
 };
 
 static struct conn *dirty;
+static size_t slow;
 
 /* ---- who has something to write ------------------------------------------------------------- */
 
 void
 deliver_mark(struct conn *c)
 {
-	if (c->dirty || c->want_out)
+	if (c->dirty || c->want_out || c->leaving)
 		return; /* a full socket reports when it has room */
 	c->dirty = true;
 	c->next_dirty = dirty;
@@ -55,12 +56,20 @@ deliver_forget(struct conn *c)
 {
 	struct conn **at = &dirty;
 
+	slow -= c->want_out;
+	c->want_out = false;
 	if (!c->dirty)
 		return;
 	while (*at != c)
 		at = &(*at)->next_dirty;
 	*at = c->next_dirty;
 	c->dirty = false;
+}
+
+size_t
+deliver_slow(void)
+{
+	return slow;
 }
 
 void
@@ -88,7 +97,7 @@ deliver_losing(struct account *a, uint64_t place)
 	struct entry *e = evlog_at(account_entry(a, place));
 
 	for (struct conn *c = a->conns; c; c = c->next_of_account) {
-		if (c->state != CONN_LIVE || c->next > place || c->fenced)
+		if (c->state != CONN_LIVE || c->next > place || c->fenced || c->leaving)
 			continue;
 		c->next = place + 1;
 		if (!deliver_due(c, e->ev) || e->ev->ephemeral)
@@ -97,9 +106,27 @@ deliver_losing(struct account *a, uint64_t place)
 			queue_losing(c);
 			continue;
 		}
-		metrics.lost_place++;
+		metrics->lost_place++;
 		conn_end(c, CLOSE_LOST_PLACE, "too far behind: sync over REST");
 	}
+}
+
+void
+deliver_place(const struct conn *c, struct cursor_set *out)
+{
+	struct cursor walked;
+
+	*out = (struct cursor_set){0};
+	if (c->out && c->out->received)
+		*out = *c->out->received;
+	if (c->state != CONN_LIVE || c->next == UINT64_MAX)
+		return; /* of the log it has had nothing yet */
+	if (c->next < c->account->end)
+		evlog_cursor_before(account_entry(c->account, c->next), &walked);
+	else
+		stream_cursor(&walked);
+	/* When there were too many parts, what it received twice would be less bad than a loss. */
+	cursor_set_add(out, &walked);
 }
 
 /* ---- what is due ---------------------------------------------------------------------------- */
@@ -206,7 +233,7 @@ gather_log(struct conn *c, struct batch *b)
 		bool due = deliver_due(c, e->ev);
 
 		if (due && stale(e)) {
-			metrics.shed++;
+			metrics->shed++;
 			due = false;
 		}
 		if (due && c->wants_queue && e->ev->seq) {
@@ -267,7 +294,7 @@ settle(struct conn *c, struct piece *p, size_t n)
 		if (whole) {
 			frame_put(c->out->rest);
 			c->out->rest = NULL;
-			metrics.frames_out++;
+			metrics->frames_out++;
 		}
 		return;
 	case BYTES:
@@ -283,7 +310,7 @@ settle(struct conn *c, struct piece *p, size_t n)
 			queue_sent(c, p->message);
 	}
 	if (whole) {
-		metrics.frames_out++;
+		metrics->frames_out++;
 		return;
 	}
 	out = conn_out(c);
@@ -346,7 +373,8 @@ want_out(struct conn *c, bool want)
 	if (c->want_out == want)
 		return;
 	c->want_out = want;
-	metrics.slow += want;
+	metrics->slow += want;
+	slow += want ? 1 : (size_t)-1;
 	loop_change(c->fd, (c->deaf ? 0 : EPOLLIN) | (want ? EPOLLOUT : 0), &c->source);
 }
 
@@ -380,7 +408,7 @@ deliver_now(struct conn *c)
 	ssize_t n;
 	size_t total;
 
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < ROUNDS && !c->leaving; round++) {
 		gather(c, &b);
 		if (!b.n) {
 			at_rest(c);
@@ -388,7 +416,7 @@ deliver_now(struct conn *c)
 		}
 		msg.msg_iovlen = (size_t)b.n;
 		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		metrics.writes++;
+		metrics->writes++;
 		total = 0;
 		for (int i = 0; i < b.n; i++)
 			total += b.iov[i].iov_len;
@@ -397,11 +425,12 @@ deliver_now(struct conn *c)
 			conn_free(c);
 			return;
 		}
-		metrics.bytes_out += n > 0 ? (uint64_t)n : 0;
+		metrics->bytes_out += n > 0 ? (uint64_t)n : 0;
 		if (n < (ssize_t)total) {
 			want_out(c, true);
 			return;
 		}
 	}
-	want_out(c, true); /* others have their turn first */
+	if (!c->leaving)
+		want_out(c, true); /* others have their turn first */
 }

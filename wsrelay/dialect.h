@@ -33,7 +33,8 @@ struct dialect {
 	const char *const *paths; /* that may be upgraded; ends with NULL */
 	const char *protocol;     /* subprotocol that is answered when it is offered */
 
-	/* The event as a finished frame; cursor is text of n bytes, none when it stands for nothing. */
+	/* The event as a finished frame; cursor is text of n bytes, none when it stands for
+	 * nothing. */
 	struct frame *(*event)(const struct rt_event *ev, const char *cursor, size_t n);
 	/* Notices: each says something to the connection with conn_say(). */
 	void (*ready)(struct conn *c, const struct ready *r);
@@ -45,8 +46,8 @@ struct dialect {
 	void (*queue_empty)(struct conn *c);
 	/* Credentials in the handshake, if there are any. */
 	void (*opened)(struct conn *c, const struct http_request *r);
-	/* A text message of the client; NUL-terminated.  What the relay or an operation does with it
-	 * stands best in a table (command.h). */
+	/* A text message of the client; NUL-terminated.  What the relay or an operation does with
+	 * it stands best in a table (command.h). */
 	void (*message)(struct conn *c, const char *text, size_t n);
 	/* What became of a request or command that had an id, or was refused. */
 	void (*answer)(struct conn *c, const struct answer *a);

@@ -19,6 +19,7 @@ static struct {
 	uint64_t first, end;
 	size_t bytes, unsent; /* unsent: appended since connections were last served */
 	struct rt_pos floor;
+	struct cursor dropped; /* the cursor of the newest entry that is not here any more */
 } evlog;
 
 size_t
@@ -61,6 +62,15 @@ evlog_cursor(const struct entry *e, struct cursor *out)
 	}
 	out->at = e->at;
 	out->holds = 0;
+}
+
+void
+evlog_cursor_before(uint32_t n, struct cursor *out)
+{
+	if (n == (uint32_t)evlog.first)
+		memcpy(out, &evlog.dropped, cursor_size(&evlog.dropped));
+	else
+		evlog_cursor(evlog_at(n - 1), out);
 }
 
 struct frame *
@@ -142,6 +152,7 @@ drop_oldest(void)
 
 	unindex_recipients(e, (uint32_t)evlog.first);
 	evlog_raise_floor(e->ev->pos);
+	evlog_cursor(e, &evlog.dropped);
 	evlog.bytes -= e->cost;
 	for (int i = 0; i < DIALECTS; i++)
 		frame_put(e->frame[i]);
@@ -208,4 +219,5 @@ evlog_reset(struct rt_pos floor)
 	while (evlog.first < evlog.end)
 		drop_oldest();
 	evlog.floor = floor;
+	evlog.dropped = (struct cursor){.at = floor};
 }

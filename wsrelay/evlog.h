@@ -33,6 +33,8 @@ void evlog_append(struct rt_event *ev, const struct cursor *c);
 /* Entry by the low 32 bits of its number; it must be there still. */
 struct entry *evlog_at(uint32_t n);
 void evlog_cursor(const struct entry *e, struct cursor *out);
+/* Of a client that has received everything before entry n. */
+void evlog_cursor_before(uint32_t n, struct cursor *out);
 /* The shared frame; no reference is taken. */
 struct frame *evlog_frame(struct entry *e, int dialect);
 /* All entries above this stream position are here or still to come. */

@@ -95,8 +95,8 @@ finish(struct fcgi_call *c, enum fcgi_fault fault)
 	if (fault != FCGI_FINE)
 		log_warn("call failed", "socket", c->path, "why",
 		    (const char *[]){"", "down", "interrupted", "late", "answer too large"}[fault]);
-	metrics.calls_failed += fault != FCGI_FINE;
-	metrics.calls_late += fault == FCGI_LATE;
+	metrics->calls_failed += fault != FCGI_FINE;
+	metrics->calls_late += fault == FCGI_LATE;
 	c->done(c->ctx, fault, fault == FCGI_FINE ? &reply : NULL);
 	leave(c);
 }
@@ -104,7 +104,7 @@ finish(struct fcgi_call *c, enum fcgi_fault fault)
 void
 fcgi_call_abandon(struct fcgi_call *c)
 {
-	metrics.calls_abandoned++;
+	metrics->calls_abandoned++;
 	leave(c);
 }
 
@@ -137,7 +137,7 @@ not_begun(struct fcgi_call *c)
 		finish(c, FCGI_DOWN);
 		return;
 	}
-	metrics.calls_retried++;
+	metrics->calls_retried++;
 	try_again(c, AGAIN_MS << (c->tries - 1));
 }
 
@@ -282,7 +282,7 @@ fcgi_call_start(const struct fcgi_request *r, fcgi_done *done, void *ctx)
 	*(calls.newest ? &calls.newest->newer : &calls.oldest) = c;
 	calls.newest = c;
 	calls.n++;
-	metrics.calls++;
+	metrics->calls++;
 	c->source.ready = on_ready;
 	c->again.fire = on_again;
 	c->in.limit = (size_t)conf_int("relay.call_reply");

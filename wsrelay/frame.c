@@ -16,6 +16,16 @@ frame_new(size_t most)
 	return f;
 }
 
+struct frame *
+frame_of_bytes(const void *p, size_t n)
+{
+	struct frame *f = frame_new(n);
+
+	frame_add(f, p, n);
+	f->start = WS_HEAD_MAX;
+	return f;
+}
+
 void
 frame_add(struct frame *f, const void *p, size_t n)
 {

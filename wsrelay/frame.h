@@ -21,6 +21,8 @@ struct frame {
 };
 
 struct frame *frame_new(size_t most);
+/* What is on its way already, as it goes on the wire. */
+struct frame *frame_of_bytes(const void *p, size_t n);
 void frame_add(struct frame *f, const void *p, size_t n);
 void frame_finish(struct frame *f);
 void frame_put(struct frame *f);

@@ -9,6 +9,7 @@
 #include "conn.h"
 #include "deliver.h"
 #include "health.h"
+#include "limits.h"
 #include "map.h"
 #include "metrics.h"
 #include "ws_http.h"
@@ -20,7 +21,7 @@ status_text(int status)
 		int status;
 		const char *text;
 	} texts[] = {{200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"},
-	    {405, "Method Not Allowed"}, {426, "Upgrade Required"},
+	    {405, "Method Not Allowed"}, {429, "Too Many Requests"}, {426, "Upgrade Required"},
 	    {431, "Request Header Fields Too Large"}, {503, "Service Unavailable"},
 	    {505, "HTTP Version Not Supported"}};
 
@@ -56,7 +57,7 @@ refuse(struct conn *c, int status)
 {
 	const char *text = status_text(status);
 
-	metrics.refused++;
+	metrics->refused++;
 	answer(c, status, "text/plain", text, strlen(text));
 }
 
@@ -76,7 +77,7 @@ answer_metrics(struct conn *c)
 static void
 answer_ready(struct conn *c)
 {
-	char reason[512];
+	char reason[2048];
 	bool ready = health_ready(reason, sizeof(reason));
 
 	answer(c, ready ? 200 : 503, "text/plain", reason, strlen(reason));
@@ -85,12 +86,16 @@ answer_ready(struct conn *c)
 static void
 plain(struct conn *c, const struct http_request *r)
 {
+	char text[1024];
+
 	if (!slice_is(r->method, "GET"))
 		refuse(c, 405);
 	else if (slice_is(r->path, "/metrics"))
 		answer_metrics(c);
 	else if (slice_is(r->path, "/readyz"))
 		answer_ready(c);
+	else if (slice_is(r->path, "/status"))
+		answer(c, 200, "text/plain", text, health_status(text, sizeof(text)));
 	else if (slice_is(r->path, "/healthz"))
 		answer(c, 200, "text/plain", "ok\n", 3);
 	else
@@ -146,7 +151,7 @@ upgrade(struct conn *c, const struct http_request *r)
 	    accept, offers(r, d->protocol) ? "Sec-WebSocket-Protocol: " : "",
 	    offers(r, d->protocol) ? d->protocol : "", offers(r, d->protocol) ? "\r\n" : "");
 	conn_write(c, head, (size_t)n);
-	metrics.handshakes++;
+	metrics->handshakes++;
 	c->state = CONN_OPEN;
 	c->since = conn_clock();
 	d->opened(c, r);
@@ -165,6 +170,8 @@ handle(struct conn *c, const struct http_request *r)
 		refuse(c, 404);
 	else if (!http_origin_allowed(r->origin, r->host, conf_str("relay.origins")))
 		refuse(c, 403);
+	else if (!c->any_dialect && !conn_set_address(c, limits_address_text(r->forwarded)))
+		refuse(c, 429);
 	else
 		upgrade(c, r);
 }

@@ -102,11 +102,11 @@ members_get(struct uid conversation, int64_t version)
 	struct members *m = map_get(&members.lists, key);
 
 	if (m) {
-		metrics.member_hits++;
+		metrics->member_hits++;
 		unlink_list(m);
 		link_newest(m);
 	} else {
-		metrics.member_misses++;
+		metrics->member_misses++;
 		m = must_zalloc(sizeof(*m));
 		*m = (struct members){.key = key, .conversation = conversation, .version = version};
 		m->refs = 2; /* the cache, and being wanted */

@@ -54,15 +54,19 @@ in_flight(const struct queue *q, struct uid id)
 }
 
 void
-queue_sent(struct conn *c, struct uid message)
+queue_flies(struct queue *q, struct uid message)
 {
-	struct queue *q = c->queue;
-
 	if (q->flying == q->flight_cap) {
 		q->flight_cap = q->flight_cap ? 2 * q->flight_cap : 8;
 		q->flight = must_realloc(q->flight, q->flight_cap * sizeof(*q->flight));
 	}
 	q->flight[q->flying++] = message;
+}
+
+void
+queue_sent(struct conn *c, struct uid message)
+{
+	queue_flies(c->queue, message);
 }
 
 static void want(struct queue *q);
@@ -184,7 +188,7 @@ send_message(struct conn *c, struct uid id, const char *json, size_t n)
 	queue_sent(c, id);
 	c->queue->seen.limit = REMEMBER;
 	recent_add(&c->queue->seen, id);
-	metrics.queue_out++;
+	metrics->queue_out++;
 }
 
 /* Rows of asked[i], which begin at row; answers where they end. */
@@ -229,7 +233,9 @@ on_rows(void *unused, const PGresult *res)
 		q->again = false;
 		if (!q->draining) {
 			q->drained_ms = loop_now();
-			dialect_at(q->conn->dialect)->queue_empty(q->conn);
+			if (!q->told)
+				dialect_at(q->conn->dialect)->queue_empty(q->conn);
+			q->told = false;
 		}
 		deliver_mark(q->conn); /* when all is written it goes on */
 	}

@@ -91,7 +91,7 @@ on_reply(void *ctx, enum fcgi_fault fault, const struct fcgi_reply *reply)
 
 	q->call = NULL;
 	if (status == 201) {
-		metrics.acks += q->n_called;
+		metrics->acks += q->n_called;
 		for (uint32_t i = 0; i < q->n_called; i++)
 			queue_landed(q, q->acks[i]);
 		drop_first(q, q->n_called);

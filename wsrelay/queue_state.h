@@ -19,7 +19,8 @@ struct queue {
 	bool wanted;   /* to be asked for */
 	bool asking;   /* is with the database */
 	bool again;    /* and the answer will not be the last, whatever it says */
-	int most;      /* messages asked for */
+	bool told; /* the client knows that there is no more (handed over, it is looked again) */
+	int most;  /* messages asked for */
 	uint64_t from; /* messages of the log before this place are in the queue, or were */
 	uint32_t flying, flight_cap;
 	struct uid *flight; /* sent, and not acknowledged */
@@ -35,6 +36,7 @@ struct queue {
 };
 
 struct queue *queue_of(struct conn *c); /* made when there is none */
+void queue_flies(struct queue *q, struct uid message);
 /* It is in flight no more. */
 void queue_landed(struct queue *q, struct uid message);
 void queue_ack_forget(struct queue *q);

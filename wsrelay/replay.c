@@ -15,7 +15,7 @@
 #include "members.h"
 #include "metrics.h"
 #include "order.h"
-#include "queue.h"
+#include "replay_begin.h"
 #include "replay_give.h"
 #include "stream.h"
 #include "stream_reply.h"
@@ -23,6 +23,8 @@
 /* A pass begins a little before the oldest cursor: events that are in the stream twice are
  * recognised only if the first one was seen (stream_load.c). */
 enum { WARM_MS = 10000, AGAIN_MS = 50, BACKLOG_PAUSE = 4 * STREAM_CHUNK };
+/* So often and so long the tail is waited for to reach what somebody has received elsewhere. */
+enum { AHEAD_TIMES = 200, AHEAD_MS = 5 };
 
 /* Bytes collected at a time, for one connection and for all: so much, or that part of the log. */
 enum { MOST_EACH = 1 << 18, MOST_ALL = 1 << 24 };
@@ -37,80 +39,16 @@ static struct {
 	struct rt_pos read, before; /* newest entry read, now and before the last chunk */
 	struct rt_pos end;          /* what "all" is when the end is reached */
 	bool at_end;
+	int patience;
 	uint64_t emitted;
 	size_t collected; /* bytes in this pass */
 	struct timer again;
 } replay;
 
-/* ---- verdicts ------------------------------------------------------------------------------- */
-
-/* From now on it is served; the first time it hears the verdict before anything else. */
-static void
-go_live(struct conn *c, bool recovered, const char *cursor)
-{
-	struct ready r = {.recovered = recovered,
-	    .cursor = cursor,
-	    .account = c->account->id,
-	    .session = c->session,
-	    .heartbeat_seconds = (long)conf_int("relay.ping"),
-	    .expires_in = c->ends ? (long)c->ends - (long)conn_clock() : 0};
-
-	c->state = CONN_LIVE;
-	if (!c->ready) {
-		c->ready = true;
-		dialect_at(c->dialect)->ready(c, &r);
-		health_tell(c);
-	}
-	if (c->wants_queue && c->next != UINT64_MAX)
-		queue_begin(c, false);
-	deliver_mark(c);
-}
-
-static void
-begin_now(struct conn *c)
-{
-	char text[CURSOR_TEXT];
-	struct cursor now;
-
-	if (c->out) {
-		replay_drop(c);
-		free(c->out->received);
-		c->out->received = NULL;
-	}
-	c->next = c->account->end;
-	stream_cursor(&now);
-	cursor_format(NULL, &now, stream_epoch(), text);
-	go_live(c, false, text);
-}
-
-static void
-refuse(struct conn *c)
-{
-	if (c->ready) { /* it was told that it would get everything */
-		metrics.lost_place++;
-		c->state = CONN_LIVE;
-		conn_end(c, CLOSE_LOST_PLACE, "too far behind: sync over REST");
-		return;
-	}
-	metrics.resume_failed++;
-	begin_now(c);
-}
-
-/* Everything after the cursors in c->out->received that the connection has not queued is in the
- * log. */
-static void
-begin_in_log(struct conn *c, const char *text)
-{
-	bool later = c->out->more; /* there is another pass before the log */
-
-	c->next = later ? UINT64_MAX : c->account->first;
-	go_live(c, true, text);
-}
-
 /* ---- who waits ------------------------------------------------------------------------------ */
 
-static void
-wait_for_pass(struct conn *c)
+void
+replay_wait(struct conn *c)
 {
 	if (replay.n == replay.cap) {
 		replay.cap = replay.cap ? 2 * replay.cap : 16;
@@ -127,7 +65,7 @@ void
 replay_again(struct conn *c)
 {
 	c->out->more = false;
-	wait_for_pass(c);
+	replay_wait(c);
 }
 
 void
@@ -157,35 +95,6 @@ take(bool everyone)
 	return NULL;
 }
 
-void
-replay_begin(struct conn *c, const char *resume, size_t n)
-{
-	char text[CURSOR_TEXT];
-	struct cursor_set *set;
-	struct cursor now;
-
-	if (!resume) {
-		begin_now(c);
-		return;
-	}
-	set = must_alloc(sizeof(*set));
-	if (cursor_parse(resume, n, stream_epoch(), set)) {
-		free(set);
-		refuse(c);
-		return;
-	}
-	conn_out(c)->received = set;
-	stream_cursor(&now);
-	if (pos_compare(cursor_set_low(set), evlog_floor()) >= 0 &&
-	    pos_compare(cursor_set_high(set), now.at) <= 0) {
-		metrics.resume_live++;
-		cursor_format(set, NULL, stream_epoch(), text);
-		begin_in_log(c, text);
-	} else {
-		wait_for_pass(c);
-	}
-}
-
 static size_t
 most_of(size_t least, int part)
 {
@@ -213,7 +122,7 @@ refuse_pass(void)
 	struct conn *c;
 
 	while ((c = take(false)))
-		refuse(c);
+		replay_refuse(c);
 	end_pass();
 }
 
@@ -258,14 +167,14 @@ hand_over(const struct cursor *now)
 
 		cursor_format(had, NULL, stream_epoch(), text);
 		if (!cursor_set_add(had, c->out->reached ? c->out->reached : now)) {
-			refuse(c);
+			replay_refuse(c);
 			continue;
 		}
 		c->out->more = c->out->reached != NULL;
 		free(c->out->reached);
 		c->out->reached = NULL;
-		metrics.resume_replayed += !c->ready;
-		begin_in_log(c, text);
+		metrics->resume_replayed += !c->ready;
+		replay_in_log(c, text);
 	}
 	end_pass();
 }
@@ -383,7 +292,7 @@ choose(const struct stream_info *info)
 
 		if (!reachable(c, info)) {
 			replay_leave(c);
-			refuse(c);
+			replay_refuse(c);
 			continue;
 		}
 		if (!any || pos_compare(low, replay.low) < 0)
@@ -421,20 +330,52 @@ on_start(void *ctx, const redisReply *reply)
 	ask_chunk();
 }
 
+/* The log may have come to hold what some wait for: it has read on, or those came from a process
+ * that was a little ahead.  Answers whether all others are only ahead of it, too. */
+static bool
+settle_in_log(void)
+{
+	bool ahead = true;
+
+	for (size_t i = replay.n; i-- > 0;) {
+		struct conn *c = replay.waiting[i];
+		enum replay_where where = replay_where(c->out->received);
+
+		ahead &= where != REPLAY_IN_STREAM;
+		if (where != REPLAY_IN_LOG)
+			continue;
+		replay.waiting[i] = replay.waiting[--replay.n];
+		replay_give_log(c);
+	}
+	return ahead;
+}
+
+static void
+start_pass(void)
+{
+	bool ahead = settle_in_log();
+
+	if (!replay.n)
+		return;
+	if (ahead && ++replay.patience < AHEAD_TIMES) {
+		loop_timer(&replay.again, AHEAD_MS);
+		return;
+	}
+	replay.patience = 0;
+	if (rds_command(stream_commands(), on_start, (void *)replay.generation, "XINFO STREAM rt"))
+		replay.running = true;
+}
+
 static void
 on_again(struct timer *t)
 {
 	(void)t;
-	if (replay.running) {
-		if (replay.order && order_backlog(replay.order) > BACKLOG_PAUSE)
-			go_on();
-		else if (replay.order)
-			ask_chunk();
-		return;
-	}
-	if (replay.n && stream_live() &&
-	    rds_command(stream_commands(), on_start, (void *)replay.generation, "XINFO STREAM rt"))
-		replay.running = true;
+	if (!replay.running && replay.n && stream_live())
+		start_pass();
+	else if (replay.order && order_backlog(replay.order) > BACKLOG_PAUSE)
+		go_on();
+	else if (replay.order)
+		ask_chunk();
 }
 
 void
@@ -457,7 +398,7 @@ replay_refuse_all(void)
 	struct conn *c;
 
 	while ((c = take(true)))
-		refuse(c);
+		replay_refuse(c);
 	end_pass();
 }
 

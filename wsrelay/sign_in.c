@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "conf.h"
 #include "conn.h"
+#include "limits.h"
 #include "log.h"
 #include "map.h"
 #include "metrics.h"
@@ -33,7 +34,8 @@ struct sign_in {
 	struct uid account, session, device;
 	int64_t expires; /* seconds since 1970; 0: with the session */
 	char ticket[HASH_TEXT + 1], nonce[HASH_TEXT + 1]; /* hashes; empty for a token */
-	bool found;
+	bool found, asked;                                /* asked: an answer is under way */
+	int64_t since_ms;                                 /* loop_now() */
 	char *resume;
 };
 
@@ -51,6 +53,7 @@ static struct {
 static void
 enqueue(struct queue *q, struct sign_in *s)
 {
+	s->asked = false;
 	s->next = NULL;
 	*q->tail = s;
 	q->tail = &s->next;
@@ -77,6 +80,7 @@ new_sign_in(struct conn *c, const char *resume)
 	struct sign_in *s = must_zalloc(sizeof(*s));
 
 	s->conn = c;
+	s->since_ms = loop_now();
 	s->resume = resume ? strcpy(must_alloc(strlen(resume) + 1), resume) : NULL;
 	c->sign_in = s;
 	if (c->state == CONN_OPEN)
@@ -107,7 +111,7 @@ fail(struct sign_in *s, unsigned code, const char *reason)
 {
 	struct conn *c = s->conn;
 
-	metrics.sign_ins_failed++;
+	metrics->sign_ins_failed++;
 	log_debug("sign-in refused", "why", reason);
 	free_sign_in(s);
 	conn_end(c, code, reason);
@@ -166,6 +170,48 @@ sign_in_ticket(struct conn *c, const char *ticket, const char *nonce, const char
 	enqueue(&sign_in.redis, s);
 }
 
+/* ---- into another process -------------------------------------------------------------------- */
+
+bool
+sign_in_asked(const struct conn *c)
+{
+	return c->sign_in && c->sign_in->asked;
+}
+
+void
+sign_in_pack(const struct conn *c, struct pack *p)
+{
+	const struct sign_in *s = c->sign_in;
+
+	pack_uid(p, s->account);
+	pack_uid(p, s->session);
+	pack_uid(p, s->device);
+	pack_u64(p, (uint64_t)s->expires);
+	pack_raw(p, s->ticket, sizeof(s->ticket));
+	pack_raw(p, s->nonce, sizeof(s->nonce));
+	pack_bytes(p, s->resume, s->resume ? strlen(s->resume) + 1 : 0);
+}
+
+/* It is asked from the beginning, but for a ticket that was taken already. */
+void
+sign_in_read(struct conn *c, struct unpack *u)
+{
+	struct sign_in *s = new_sign_in(c, NULL);
+	const uint8_t *resume;
+	size_t n;
+
+	s->account = unpack_uid(u);
+	s->session = unpack_uid(u);
+	s->device = unpack_uid(u);
+	s->expires = (int64_t)unpack_u64(u);
+	unpack_raw(u, s->ticket, sizeof(s->ticket));
+	unpack_raw(u, s->nonce, sizeof(s->nonce));
+	resume = unpack_bytes(u, &n);
+	if (n && !resume[n - 1])
+		s->resume = memcpy(must_alloc(n), resume, n);
+	enqueue(&sign_in.redis, s);
+}
+
 /* ---- everything is known --------------------------------------------------------------------- */
 
 static void
@@ -194,8 +240,10 @@ static void
 admit(struct sign_in *s)
 {
 	struct conn *c = s->conn;
+	const char *full;
 	struct account *a;
 	char *resume = s->resume;
+	int64_t since = s->since_ms;
 
 	if (recent_has(&sign_in.revoked, s->session)) {
 		fail(s, CLOSE_FORBIDDEN, "session revoked");
@@ -205,21 +253,21 @@ admit(struct sign_in *s)
 		renew(s);
 		return;
 	}
-	a = account_get(s->account);
-	if (a->n_conns >= (uint32_t)conf_int("relay.max_per_account")) {
-		account_put(a);
-		fail(s, CLOSE_TOO_MANY, "too many connections of this account");
+	full = limits_account_full(c->dialect, limits_account(c->dialect, s->account));
+	if (full) {
+		fail(s, CLOSE_TOO_MANY, full);
 		return;
 	}
-	metrics.sign_ins++;
-	conn_join(c, a);
+	a = account_get(s->account);
+	metrics->sign_ins++;
+	conn_join(c, a, true);
 	account_put(a);
 	c->session = s->session;
 	c->device = s->device;
 	set_end(c, s->expires);
 	s->resume = NULL;
 	free_sign_in(s);
-	replay_begin(c, resume, resume ? strlen(resume) : 0);
+	replay_begin(c, resume, resume ? strlen(resume) : 0, since);
 	free(resume);
 }
 
@@ -284,6 +332,7 @@ ask_database(void)
 		ids[n++] = sign_in.n_asked ? ',' : '{';
 		uid_text(s->session, ids + n);
 		n += UID_TEXT;
+		s->asked = true;
 		sign_in.asked[sign_in.n_asked++] = s;
 	}
 	strcpy(ids + n, "}");
@@ -373,6 +422,7 @@ ask_redis(void)
 			enqueue(&sign_in.redis, s);
 			return;
 		}
+		s->asked = true;
 	}
 }
 

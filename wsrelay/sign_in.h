@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "pack.h"
 #include "uid.h"
 
 struct conn;
@@ -24,6 +25,11 @@ void sign_in_start(void);
 void sign_in_token(struct conn *c, const char *token, const char *resume);
 void sign_in_ticket(struct conn *c, const char *ticket, const char *nonce, const char *resume);
 void sign_in_forget(struct conn *c);
+/* Is an answer about the connection under way?  If not, the sign-in can go on in another process.
+ */
+bool sign_in_asked(const struct conn *c);
+void sign_in_pack(const struct conn *c, struct pack *p);
+void sign_in_read(struct conn *c, struct unpack *u);
 /* Send what is waiting, as far as Redis and PostgreSQL are there: at the end of each turn. */
 void sign_in_flush(void);
 /* The stream says that this session has ended: nobody signs in with it any more. */

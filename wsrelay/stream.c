@@ -32,6 +32,7 @@ enum {
 static struct {
 	struct rds reader, commands;
 	struct order *order;
+	struct order_counts counts; /* of orders before this one */
 	struct epoch epoch;
 	char epoch_value[EPOCH_VALUE]; /* of key rt:epoch */
 	struct rt_pos last;            /* newest entry fed */
@@ -95,10 +96,20 @@ stream_cursor(struct cursor *out)
 	order_cursor(stream.order, out);
 }
 
-const struct order_counts *
+static struct order_counts
+add_counts(struct order_counts a, const struct order_counts *b)
+{
+	a.duplicates += b->duplicates;
+	a.gaps_waited += b->gaps_waited;
+	a.gaps_given_up += b->gaps_given_up;
+	a.late += b->late;
+	return a;
+}
+
+struct order_counts
 stream_counts(void)
 {
-	return order_counts(stream.order);
+	return add_counts(stream.counts, order_counts(stream.order));
 }
 
 size_t
@@ -156,7 +167,7 @@ on_emit(void *ctx, struct rt_event *ev)
 	if (ev->revokes)
 		sign_in_revoked(ev->session);
 	if (pos_compare(ev->pos, stream.live_from) > 0)
-		metrics_lag((double)(loop_wall() - (int64_t)ev->pos.ms) / 1000);
+		metrics_time(&metrics->delay, (double)(loop_wall() - (int64_t)ev->pos.ms) / 1000);
 	evlog_append(ev, &c);
 }
 
@@ -190,7 +201,7 @@ become_live(void)
 	log_info("stream is live");
 	if (stream.resync) {
 		stream.resync = false;
-		metrics.resyncs++;
+		metrics->resyncs++;
 		cursor_format(NULL, &c, &stream.epoch, text);
 		conn_each(tell_resync, text);
 		replay_refuse_all();
@@ -284,7 +295,7 @@ take_chunk(const redisReply *entries)
 {
 	drop_chunk();
 	stream.chunk_last = stream.last;
-	metrics.events_in += entries->elements;
+	metrics->events_in += entries->elements;
 	for (size_t i = 0; i < entries->elements; i++) {
 		struct rt_event *ev = stream_read_entry(entries->element[i], &stream.chunk_last);
 
@@ -383,6 +394,7 @@ on_loaded(struct stream_past *past)
 	order_warm_until(stream.order, past->floor.ms);
 	if (stream.replaced) /* what jobs put into an empty stream, connected clients have had */
 		order_inherit(stream.order, old);
+	stream.counts = add_counts(stream.counts, order_counts(old));
 	order_free(old);
 	stream.replaced = false;
 	stream.last = past->last;
@@ -500,12 +512,6 @@ on_change(struct rds *r)
 	stream.may_read = stream.probed = false;
 	probe();
 	health_changed();
-}
-
-void
-stream_reload_settings(void)
-{
-	order_set_gap(stream.order, conf_int("relay.gap_ms"));
 }
 
 void

@@ -25,12 +25,11 @@ bool stream_live(void);
 const struct epoch *stream_epoch(void);
 /* What has gone into the log. */
 void stream_cursor(struct cursor *out);
-const struct order_counts *stream_counts(void);
+struct order_counts stream_counts(void); /* since the process began */
 size_t stream_backlog(void);
 double stream_lag(
     void); /* seconds that the oldest waiting event has been waiting, or the last one took */
 void stream_members_came(void);
-void stream_reload_settings(void);
 
 /* For others who read the stream: the connection for everything but the tail. */
 struct rds *stream_commands(void);

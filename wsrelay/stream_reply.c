@@ -31,7 +31,7 @@ stream_read_entry(const redisReply *r, struct rt_pos *pos)
 	}
 	ev = rt_event_new(*pos, fields, n);
 	if (!ev)
-		metrics.events_bad++;
+		metrics->events_bad++;
 	return ev;
 }
 

@@ -59,7 +59,7 @@ struct ws_parser {
 	uint64_t left; /* payload bytes still to come */
 
 	/* The message under way: frames may be interrupted by control frames. */
-	bool fragmented;
+	bool fragmented, compressed;
 	uint8_t message_op;
 	struct utf8 utf8;
 	uint8_t *message;

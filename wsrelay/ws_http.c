@@ -113,7 +113,9 @@ keep_header(struct http_request *r, struct slice name, struct slice value)
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (slice_is_word(name, known[i].name))
 			return keep_once(known[i].place, value);
-	if (slice_is_word(name, "sec-websocket-protocol")) {
+	if (slice_is_word(name, "x-forwarded-for")) {
+		r->forwarded = value; /* the last one is of the proxy next to us */
+	} else if (slice_is_word(name, "sec-websocket-protocol")) {
 		if (r->protocols == HTTP_PROTOCOL_LINES)
 			return -400;
 		r->protocol[r->protocols++] = value;

@@ -23,7 +23,7 @@ struct slice {
 
 struct http_request {
 	struct slice method, path, query; /* query without the '?' */
-	struct slice host, origin, authorization, key, version, upgrade, connection;
+	struct slice host, origin, authorization, key, version, upgrade, connection, forwarded;
 	struct slice
 	    protocol[HTTP_PROTOCOL_LINES]; /* Sec-WebSocket-Protocol may come in several lines */
 	int protocols;

@@ -200,11 +200,14 @@ class Farm:
     def paused(self, service):
         """The service stands still for a while."""
         pid = eventually(lambda: self.alive(service))
-        os.kill(pid, signal.SIGSTOP)
+        pids = [pid, *self.children(pid)]
+        for one in pids:
+            os.kill(one, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            for one in pids:
+                os.kill(one, signal.SIGCONT)
 
     def kill_session(self):
         """Kill the database process of one client, which makes PostgreSQL throw out all of them and recover."""

@@ -116,10 +116,17 @@ class Live:
 
 
 class Raw:
-    """A client that says what no library would: bytes over a socket, frames as malformed as wished."""
+    """A client that says what no library would: bytes over a socket, frames as malformed as wished.
 
-    def __init__(self, host, port, path="/api/v1/ws", headers=()):
-        self.socket = socket.create_connection((host, port), timeout=10)
+    unix: connect to that socket of the relay, without the web server and its buffers."""
+
+    def __init__(self, host, port, path="/api/v1/ws", headers=(), unix=None):
+        if unix:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(10)
+            self.socket.connect(str(unix))
+        else:
+            self.socket = socket.create_connection((host, port), timeout=10)
         lines = {"Host": f"{host}:{port}", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
                  "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(), **dict(headers)}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value is not None)

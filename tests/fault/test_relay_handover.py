@@ -1,0 +1,251 @@
+"""The relay is replaced by a new binary, and no client notices; what fails on the way leaves the old one at work."""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from lib.audience import Audience
+from lib.farm import Farm, eventually
+from lib.live import Live, Raw
+from lib.people import Account
+
+TEXT, PING, PONG = 1, 9, 10
+
+
+@pytest.fixture
+def url(farm):
+    return f"ws://{farm.site().host}:{farm.site().port}/api/v1/ws"
+
+
+def restart(farm):
+    done = farm.rookery("restart", "relay")
+    assert done.returncode == 0, done.stdout
+
+
+def processes(farm):
+    """Those that serve or will; the master also tries the binary in a process."""
+    pids = set()
+    for pid in farm.children(farm.pid("wsrelay")):
+        with contextlib.suppress(FileNotFoundError):
+            if "--check" not in pathlib.Path(f"/proc/{pid}/cmdline").read_text():
+                pids.add(pid)
+    return pids
+
+
+def test_hundreds_of_receivers_notice_nothing(farm):
+    with Audience(farm, people=20, each=15) as audience:
+        before, all_seen = farm.pid("wsrelay"), processes(farm)
+        with audience.talking():
+            for _ in range(5):
+                time.sleep(0.5)
+                restart(farm)
+                fresh = processes(farm)
+                assert not fresh & all_seen, "each time it is another process"
+                all_seen |= fresh
+            time.sleep(0.5)
+        assert farm.pid("wsrelay") == before, "and the master is the same"
+        assert len(audience.sent) > 50
+        audience.check()
+
+
+class Arrivals(threading.Thread):
+    """People who connect, sign in and leave all the time; the first failure is kept."""
+
+    def __init__(self, account):
+        super().__init__(daemon=True)
+        self.account, self.count, self.failure, self.stopped = account, 0, None, threading.Event()
+
+    def run(self):
+        cursor = None
+        try:
+            while not self.stopped.is_set():
+                with self.account.listen(cursor) as live:
+                    assert live.hello["recovered"] is (cursor is not None)
+                    cursor = live.cursor
+                    self.count += 1
+        except Exception as failure:
+            self.failure = failure
+
+
+def test_whoever_is_just_signing_in_gets_through(farm, account):
+    arrivals = [Arrivals(account()) for _ in range(8)]
+    for one in arrivals:
+        one.start()
+    for _ in range(4):
+        time.sleep(0.4)
+        restart(farm)
+    for one in arrivals:
+        one.stopped.set()
+        one.join(20)
+    assert not [one.failure for one in arrivals if one.failure]
+    assert sum(one.count for one in arrivals) > 50
+
+
+def test_half_read_input_goes_on_in_the_new_process(farm, alice):
+    """Half a request, half a frame's head, half a message, half a fragmented one with a character cut in two."""
+    site = farm.site()
+    clients = [Raw(site.host, site.port) for _ in range(3)]
+    for client in clients:
+        client.say(type="auth", token=alice.token)
+        assert b'"ready"' in client.until(TEXT)
+    half = socket.create_connection((site.host, int(farm.settings["relay.port"]) or site.port))
+    request = (f"GET /api/v1/ws HTTP/1.1\r\nHost: {site.host}:{site.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode()
+    half.sendall(request[:60])
+    clients[0].frame(TEXT, '{"type": "ping", "x": "\u00e4"}'.encode()[:-3], fin=False)  # the character is not whole
+    text = b'{"type": "ping"}'
+    head = bytes([0x80 | TEXT, 0x80 | len(text), 0, 0, 0, 0])
+    clients[1].socket.sendall(head[:1])
+    clients[2].socket.sendall(head + text[:5])
+    time.sleep(0.3)
+    restart(farm)
+    clients[0].frame(0, '{"type": "ping", "x": "\u00e4"}'.encode()[-3:])
+    clients[1].socket.sendall(head[1:] + text)
+    clients[2].socket.sendall(text[5:])
+    for client in clients:
+        assert b'"pong"' in client.until(TEXT)
+        client.socket.close()
+    half.sendall(request[60:])
+    assert half.recv(4096).startswith(b"HTTP/1.1 101")
+    half.close()
+
+
+def test_a_receiver_that_does_not_read_gets_everything_later(farm, account):
+    """Its socket is full: what the old process had encoded and what only the log holds comes from the new one."""
+    alice, bob = account(), account()
+    slow = Raw("relay", 80, unix=farm.run / "ws/whatsapp.sock")
+    slow.say(type="auth", token=bob.token)
+    assert b'"ready"' in slow.until(TEXT)
+    sent = []
+    for n in range(80):
+        sent.append(alice.say(bob, "x" * 40000)["messageId"])
+        slow.frame(PONG)  # it lives, but does not read
+        if n in (50, 70):
+            restart(farm)
+    got = []
+    slow.socket.settimeout(10)
+    while len(got) < len(sent):
+        frame = json.loads(slow.until(TEXT))
+        if frame["type"] == "message.new":
+            got.append(frame["data"]["messageId"])
+    assert got == sent
+    slow.socket.close()
+
+
+def test_a_session_that_ends_is_fenced_by_the_new_process_too(farm, url, account):
+    alice = account()
+    with alice.listen() as live:
+        restart(farm)
+        live.send({"type": "auth", "token": alice.token})
+        live.wait_for("renewed")
+        alice.post("/auth/logout", {})
+        assert live.wait_closed() == 4403
+
+
+def test_silence_is_still_noticed(farm, account):
+    """Times of pings and of silence go along."""
+    idle = farm.seconds("relay.idle")
+    if idle > 10:
+        pytest.skip("relay.idle is long in this farm")
+    with Raw(farm.site().host, farm.site().port) as silent:
+        silent.say(type="auth", token=account().token)
+        assert b'"ready"' in silent.until(TEXT)
+        begun = time.monotonic()
+        restart(farm)
+        silent.socket.settimeout(idle + 5)
+        assert silent.close_code() == 4408
+        assert time.monotonic() - begun < idle + 3
+
+
+def test_wrong_settings_leave_the_old_one_at_work(farm, alice, bob):
+    conf = farm.run / "rookery.conf"
+    good = conf.read_text()
+    with bob.listen() as live:
+        try:
+            conf.write_text(good + "\nrelay.ping = never\n")
+            before = processes(farm)
+            master = farm.pid("wsrelay")
+            os.kill(master, signal.SIGHUP)
+            eventually(lambda: "its check ended with status 1" in (farm.run / "log/wsrelay.log").read_text())
+            assert processes(farm) == before and farm.pid("wsrelay") == master
+        finally:
+            conf.write_text(good)
+        sent = alice.say(bob)
+        live.wait_for("message.new", messageId=sent["messageId"])
+        restart(farm)
+        assert live.closed is None
+
+
+def test_a_new_process_that_dies_leaves_the_old_one_at_work(farm, alice, bob):
+    """Redis stands still, so the new process cannot be ready; then it is killed."""
+    with bob.listen() as live:
+        old = processes(farm)
+        with farm.paused("redis"):
+            os.kill(farm.pid("wsrelay"), signal.SIGHUP)
+            fresh = eventually(lambda: processes(farm) - old)
+            time.sleep(0.3)
+            assert old <= processes(farm), "the old one waits for the new one to be ready"
+            for pid in fresh:
+                os.kill(pid, signal.SIGKILL)
+            eventually(lambda: processes(farm) == old)
+        eventually(farm.ready, within=15)
+        sent = alice.say(bob)
+        live.wait_for("message.new", messageId=sent["messageId"])
+        restart(farm)
+        live.send({"type": "ping"})
+        live.wait_for("pong")
+        assert live.closed is None
+
+
+# ---- several processes --------------------------------------------------------------------------
+
+
+def sockets_of(farm):
+    """Client sockets of each process."""
+    counts = {}
+    for pid in processes(farm):
+        inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        counts[pid] = sum(name.startswith("socket:") for name in inodes)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def three():
+    with Farm.private(LIMIT_AUTH="50000/60", LIMIT_GENERAL="20000/60", LIMIT_MESSAGES="100000/60",
+                      RELAY_PROCESSES="3", RELAY_PORT="0", RELAY_NEW_PER_ACCOUNT="0") as farm:
+        yield farm
+
+
+def test_processes_share_the_load_and_are_replaced_without_a_trace(three):
+    with Audience(three, people=20, each=9) as audience:
+        counts = sockets_of(three)
+        assert len(counts) == 3 and min(counts.values()) > 40, f"the connections are spread: {counts}"
+        with audience.talking():
+            for _ in range(3):
+                time.sleep(0.3)
+                restart(three)
+        assert min(sockets_of(three).values()) > 40
+        audience.check()
+        metrics = three.site().raw("GET", "/metrics").body.decode()
+        assert "rookery_relay_processes 3" in metrics and "rookery_relay_signed_in 180" in metrics
+
+
+def test_a_process_that_dies_takes_only_its_own_clients_with_it(three):
+    with Audience(three, people=10, each=6) as audience:
+        victim = sorted(processes(three))[0]
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(processes(three)) == 3 and victim not in processes(three))
+        time.sleep(0.5)
+        cut = [live for live in audience.lives if live.closed is not None]
+        assert 10 <= len(cut) <= 30
+        audience.lives = [live for live in audience.lives if live.closed is None]
+        with audience.talking():
+            time.sleep(0.5)
+        audience.check()
+    eventually(three.ready, within=10)

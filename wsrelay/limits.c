@@ -1,0 +1,127 @@
+/* limits: see limits.h. */
+#include "limits.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "conf.h"
+#include "dialect.h"
+#include "loop.h"
+#include "metrics.h"
+#include "share.h"
+#include "tally.h"
+
+static uint64_t
+hash(const void *p, size_t n)
+{
+	uint64_t key;
+
+	crypto_shorthash((unsigned char *)&key, p, n, share->hash_key);
+	return key ? key : 1;
+}
+
+static uint64_t
+of_v6(const struct in6_addr *a)
+{
+	return IN6_IS_ADDR_V4MAPPED(a) ? hash(a->s6_addr + 12, 4) : hash(a->s6_addr, 8);
+}
+
+uint64_t
+limits_address_of(const struct sockaddr_storage *peer)
+{
+	if (peer->ss_family == AF_INET)
+		return hash(&((const struct sockaddr_in *)peer)->sin_addr, 4);
+	if (peer->ss_family == AF_INET6)
+		return of_v6(&((const struct sockaddr_in6 *)peer)->sin6_addr);
+	return 0;
+}
+
+uint64_t
+limits_address_text(struct slice list)
+{
+	struct slice item, last = {0};
+	char text[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	while (http_list_next(&list, &item))
+		last = item;
+	if (!last.n || last.n >= sizeof(text))
+		return 0;
+	memcpy(text, last.p, last.n);
+	text[last.n] = '\0';
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		return hash(&v4, 4);
+	return inet_pton(AF_INET6, text, &v6) == 1 ? of_v6(&v6) : 0;
+}
+
+uint64_t
+limits_account(int dialect, struct uid account)
+{
+	struct {
+		struct uid account;
+		uint64_t dialect;
+	} who = {account, (uint64_t)dialect};
+
+	return hash(&who, sizeof(who));
+}
+
+bool
+limits_address_free(uint64_t key)
+{
+	if (!key || tally_count(TALLY_ADDRESS, key) < (uint32_t)conf_int("relay.max_per_address"))
+		return true;
+	metrics->limited_address++;
+	return false;
+}
+
+/* The surface's own setting, or everybody's. */
+static uint32_t
+setting(int dialect, const char *name)
+{
+	char own[80], common[48];
+
+	snprintf(own, sizeof(own), "%s.relay.%s", dialect_at(dialect)->surface, name);
+	snprintf(common, sizeof(common), "relay.%s", name);
+	return (uint32_t)conf_int(conf_known(own) ? own : common);
+}
+
+const char *
+limits_account_full(int dialect, uint64_t key)
+{
+	uint32_t fresh = setting(dialect, "new_per_account");
+
+	if (tally_count(TALLY_ACCOUNT, key) >= setting(dialect, "max_per_account")) {
+		metrics->limited_account++;
+		return "too many connections of this account";
+	}
+	if (fresh && tally_fresh(TALLY_ACCOUNT, key) >= fresh) {
+		metrics->limited_rate++;
+		return "too many new connections of this account in a minute";
+	}
+	return NULL;
+}
+
+/* A bucket of as much as comes in 50 ms, this process's part of the whole. */
+bool
+limits_may_accept(void)
+{
+	static double tokens;
+	static int64_t filled;
+	double rate = (double)conf_int("relay.accept_rate") / share_count_alive();
+	double most = rate / 20 > 1 ? rate / 20 : 1;
+
+	if (rate <= 0)
+		return true;
+	tokens += rate * (double)(loop_now() - filled) / 1000;
+	filled = loop_now();
+	if (tokens > most)
+		tokens = most;
+	if (tokens < 1)
+		return false;
+	tokens--;
+	return true;
+}

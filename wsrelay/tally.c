@@ -1,0 +1,97 @@
+/* tally: see tally.h. */
+#include "tally.h"
+
+#include <stddef.h>
+#include "loop.h"
+#include "share.h"
+
+enum { PROBES = 16 };
+
+static uint32_t
+this_minute(void)
+{
+	return (uint32_t)(loop_now() / 60000) + 1;
+}
+
+static struct tally *
+find(int slot, enum tally_kind kind, uint64_t key)
+{
+	struct tally *table = share->tally[slot][kind];
+
+	for (uint64_t i = 0; i < PROBES; i++) {
+		struct tally *t = &table[(key + i) & (TALLY_SIZE - 1)];
+
+		if (t->key == key)
+			return t;
+	}
+	return NULL;
+}
+
+/* The key's place, or one that nothing is said by any more; NULL when there is none. */
+static struct tally *
+place(enum tally_kind kind, uint64_t key)
+{
+	int slot = (int)(share_mine - share->slot);
+	struct tally *t = find(slot, kind, key), *table = share->tally[slot][kind];
+
+	for (uint64_t i = 0; !t && i < PROBES; i++) {
+		t = &table[(key + i) & (TALLY_SIZE - 1)];
+		if (t->n || t->minute == this_minute()) {
+			t = NULL;
+			continue;
+		}
+		*t = (struct tally){.key = key};
+	}
+	return t;
+}
+
+void
+tally_add(enum tally_kind kind, uint64_t key, bool fresh)
+{
+	struct tally *t = place(kind, key);
+
+	if (!t)
+		return;
+	t->n++;
+	if (!fresh)
+		return;
+	if (t->minute != this_minute())
+		t->fresh = 0;
+	t->minute = this_minute();
+	t->fresh++;
+}
+
+void
+tally_drop(enum tally_kind kind, uint64_t key)
+{
+	struct tally *t = find((int)(share_mine - share->slot), kind, key);
+
+	if (t && t->n)
+		t->n--;
+}
+
+uint32_t
+tally_count(enum tally_kind kind, uint64_t key)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < SHARE_SLOTS; i++) {
+		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
+
+		n += t ? t->n : 0;
+	}
+	return n;
+}
+
+uint32_t
+tally_fresh(enum tally_kind kind, uint64_t key)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < SHARE_SLOTS; i++) {
+		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
+
+		n += t && t->minute == this_minute() ? t->fresh : 0;
+	}
+	return n;
+}
