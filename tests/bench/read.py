@@ -20,9 +20,7 @@ from runs import in_turn, options, p99, pgbench, processor, ratio, report, save,
 from world import analyze, fill, in_parallel, measured_farm, places, ring, targets
 
 BEFORE, NEW = 99, 50  # messages a conversation; a person has two conversations
-LIST = """SELECT p.total, (p.m).*, h.hidden_at FROM conversation_page({account}, {conversation}, NULL, NULL, 50, 0)
-WITH ORDINALITY AS p (total, m, n) LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = {account} ORDER BY p.n;
-"""
+LIST = "SELECT total, messages FROM conversation_history({account}, {conversation}, NULL, NULL, 50, 0, NULL);\n"
 SYNC = "SELECT next_cursor, has_more, messages FROM message_sync({account}, {cursor}, NULL, 100, 0);\n"
 
 

@@ -2,6 +2,7 @@
 
     /usr/bin/python3 -m pytest tests/unit/test_sql_receipts.py
 """
+import json
 from types import SimpleNamespace
 
 from sqllib import at_once, cluster, db, refused, sessions, uuid7, violates  # noqa: F401, fixtures
@@ -209,10 +210,61 @@ def test_settling_moves_the_positions_of_those_who_only_send(db):
     assert db.waiting(b) == 30
 
 
+# ---- histories ----------------------------------------------------------------------------------
+
+def history(db, who, conversation, limit=3, offset=0, at=None, direction=None):
+    """(total, sequence numbers of the page)."""
+    page = db.row("SELECT * FROM conversation_history(%s, %s, %s, %s, %s, %s, NULL)", who.id, conversation, at, direction, limit, offset)
+    return page.total, [m["seq"] for m in json.loads(page.messages)]
+
+
+def test_a_message_is_the_same_as_text_and_as_json(db):
+    a, b = db.person(), db.person()
+    ids = [db.send(a, b, body='with "quotes", \\ and\nlines').message_id for _ in range(5)]
+    quote = "UPDATE message SET reply_to_id = %s, ttl_seconds = 5, expires_at = now(), reaction_count = 2 WHERE id = %s"
+    db.rows(quote, ids[0], ids[1])
+    for meta, which in (('{"caption": "x \\"y\\"", "viewOnce": true}', ids[1]), ("{}", ids[2]),
+                        ('{"messageId": "forged", "mentions": ["z"]}', ids[4])):
+        db.rows("UPDATE message SET meta = %s WHERE id = %s", meta, which)
+    db.rows("SELECT message_delete(%s, %s, 'everyone')", a.id, ids[3])
+    rows = db.rows("SELECT message_text(m, NULL, NULL, false) AS text, message_json(m) AS json FROM message m WHERE id = ANY (%s)", ids)
+    assert len(rows) == 5
+    for row in rows:
+        fields = json.loads(row.text, object_pairs_hook=list)
+        assert len(dict(fields)) == len(fields), "a name stands twice"
+        assert dict(fields) == row.json
+
+
+def test_a_history_counts_the_stays_of_its_reader(db):
+    a, b = db.person(), db.person()
+    c = db.send(a, b).conversation_id
+    for _ in range(9):
+        db.send(a, b)
+    # b saw 1 to 3, was away, and sees 6 to 10.
+    db.rows("UPDATE member SET left_version = 2, left_seq = 3, left_at = now() WHERE account_id = %s", b.id)
+    db.rows("INSERT INTO member (conversation_id, account_id, joined_version, joined_seq) VALUES (%s, %s, 3, 5)", c, b.id)
+    assert history(db, b, c) == (8, [10, 9, 8])
+    assert history(db, b, c, offset=3) == (8, [7, 6, 3])
+    assert history(db, b, c, offset=6) == (8, [2, 1])
+    assert history(db, b, c, offset=8) == (8, []) == history(db, b, c, offset=10**12)
+    moment = db.value("SELECT created_at FROM message WHERE conversation_id = %s AND seq = 2", c)
+    assert history(db, b, c, at=moment, limit=4) == (7, [2, 3, 6, 7])
+    assert history(db, b, c, at=moment, limit=4, offset=4) == (7, [8, 9, 10])
+    assert history(db, b, c, at=moment, direction="backward") == (1, [1])
+    assert history(db, a, c, limit=4) == (10, [10, 9, 8, 7])
+    with refused(403):
+        history(db, db.person(), c)
+    with refused(404):
+        history(db, b, uuid7())
+
+
 # ---- synchronisation ----------------------------------------------------------------------------
 
 def sync(db, who, cursor=None, limit=100, what="message"):
-    return db.row(f"SELECT * FROM {what}_sync(%s, %s, NULL, %s)", who.id, cursor, limit)
+    page = db.row(f"SELECT * FROM {what}_sync(%s, %s, NULL, %s)", who.id, cursor, limit)
+    if what == "message":
+        page.messages = json.loads(page.messages)
+    return page
 
 
 def test_sync_passes_over_nothing_that_commits_late(db, sessions):

@@ -68,34 +68,6 @@ conversation_message_create_batch(
 	}
 }
 
-int
-conversation_messages_list(struct req *r, const struct conversation_messages_list_in *in)
-{
-	struct page page = page_of(r, in);
-	struct db_res *res;
-	json_t *list;
-	int64_t total;
-	int err;
-
-	if (in->direction && !in->date)
-		return req_fail(r, ERR_VALIDATION, "date", "is required with a direction");
-	err = sql_history_page(
-	    r, &res, in->conversationId, in->date, in->direction, page.limit, page.offset);
-	if (err)
-		return err;
-	total = page_total(res);
-	if ((err = messages_json(r, res, &list)))
-		return err;
-	json_array_remove(list, 0); /* the row of the total */
-	if (!in->date)
-		return page_reply_rows(r, &page, list, total);
-	return resp_json(r, 200,
-	    json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I}", "conversationId", in->conversationId,
-		"anchorDate", in->date, "direction", in->direction ? in->direction : "forward",
-		"messages", list, "page", (json_int_t)page.page, "pageSize", (json_int_t)page.size,
-		"totalCount", (json_int_t)total));
-}
-
 /* ---- /messages --------------------------------------------------------------------------- */
 
 static int
@@ -263,21 +235,4 @@ group_message_create_batch(struct req **r, const struct group_message_create_in 
 				"mentions", in[i]->mentions ? in[i]->mentions : json_array(), "seq",
 				send_seq(&items[i])));
 	}
-}
-
-int
-messages_sync(struct req *r, const struct messages_sync_in *in)
-{
-	struct page page = page_of(r, in);
-	struct db_res *res;
-	json_t *answer;
-	int err;
-
-	err = sql_messages_sync(r, &res, in->cursor, in->since, page.limit, page.offset);
-	if (err)
-		return err;
-	answer = db_row_json(r, res, 0);
-	if ((err = message_unseal(r, json_object_get(answer, "messages"))))
-		return err;
-	return resp_json(r, 200, answer);
 }

@@ -1,15 +1,23 @@
--- name: history_page :many
--- The first row is the total alone; a message that the caller deleted for themself shows as a tombstone.
-SELECT p.total AS _total, (p.m).id, (p.m).conversation_id, (p.m).seq, (p.m).sender_id, (p.m).sender_device_id,
-	(p.m).kind, (p.m).client_id, (p.m).reply_to_id, (p.m).version, (p.m).edited_at, (p.m).created_at,
-	(p.m).reaction_count, (p.m).ttl_seconds, (p.m).expires_at,
-	CASE WHEN h.hidden_at IS NULL THEN (p.m).deleted_at ELSE h.hidden_at END AS deleted_at,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).body END AS body,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).meta END AS meta
-FROM conversation_page(:me::uuid, :conversationId::uuid, :date::timestamptz, :direction, :limit::bigint,
-	:offset::bigint) WITH ORDINALITY AS p (total, m, n)
-LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = :me::uuid
-ORDER BY p.n;
+-- name: histories :many
+-- A page of a history for each of several requests, as the reply's text; with a date it has another shape.
+SELECT w.n, CASE WHEN w.date IS NULL
+	THEN concat('{"items":', h.messages, ',"page":', w.page, ',"pageSize":', w.size, ',"total":', h.total, '}')
+	ELSE concat('{"conversationId":"', w.conversation, '","anchorDate":', to_json(w.date), ',"direction":"',
+		coalesce(w.direction, 'forward'), '","messages":', h.messages, ',"page":', w.page, ',"pageSize":', w.size,
+		',"totalCount":', h.total, '}') END AS reply
+FROM unnest(:accounts::uuid[], :conversations::uuid[], :dates::text[], :directions::text[], :pages::bigint[],
+	:sizes::bigint[], :devices::uuid[]) WITH ORDINALITY AS w (account, conversation, date, direction, page, size, device, n)
+CROSS JOIN LATERAL conversation_history(w.account, w.conversation, w.date::timestamptz, w.direction, w.size,
+	(w.page - 1) * w.size, w.device) h;
+
+-- name: changes :many
+-- What is new for each of several requests, as the reply's text.
+SELECT w.n, concat('{"nextCursor":', to_json(s.next_cursor), ',"hasMore":', to_json(s.has_more), ',"messages":',
+	s.messages, '}') AS reply
+FROM unnest(:accounts::uuid[], :cursors::text[], :since::timestamptz[], :pages::integer[], :sizes::integer[],
+	:devices::uuid[]) WITH ORDINALITY AS w (account, cursor, since, page, size, device, n)
+CROSS JOIN LATERAL message_sync(w.account, w.cursor, w.since, w.size,
+	least((w.page - 1)::bigint * w.size, 1000000000)::integer, w.device) s;
 
 -- name: queue_page :many
 SELECT q.*, device_queue_count(:me::uuid, :device::uuid) AS _total
@@ -53,10 +61,6 @@ FROM message_ack(:me::uuid, (SELECT coalesce((SELECT d.id FROM device d
 		CASE WHEN fail(400, 'is not one of your devices', 'deviceId') THEN NULL::uuid END)),
 	ARRAY[:messageId::uuid]) a
 WHERE cardinality(a.unknown) = 0;
-
--- name: messages_sync :one
-SELECT next_cursor AS "nextCursor", has_more AS "hasMore", messages
-FROM message_sync(:me::uuid, :cursor, :since::timestamptz, :limit::integer, :offset::integer);
 
 -- name: conversations_sync :one
 SELECT next_cursor AS "nextCursor", has_more AS "hasMore", conversations

@@ -18,14 +18,17 @@ const (
 	insertSQL = `SELECT status, message_id::text, seq, member_version, created_at, recipients, problem
 FROM message_send(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::uuid], ARRAY[$4::uuid], NULL, ARRAY[$5::text], ARRAY['text'],
 	ARRAY[$6::text], ARRAY[$7::jsonb])`
-	historySQL = `SELECT p.total, (p.m).id::text, (p.m).seq, (p.m).sender_id::text, (p.m).sender_device_id::text, (p.m).kind,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).body END, (p.m).client_id,
-	(p.m).created_at, (p.m).reply_to_id::text, (p.m).expires_at, (p.m).ttl_seconds, (p.m).version, (p.m).edited_at,
-	coalesce(h.hidden_at, (p.m).deleted_at), (p.m).reaction_count,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).meta END
-FROM conversation_page($1::uuid, $2::uuid, NULL, NULL, $3::bigint, $4::bigint) WITH ORDINALITY AS p (total, m, n)
-LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = $1::uuid
-ORDER BY p.n`
+	historySQL = `SELECT s.total, m.id::text, m.seq, m.sender_id::text, m.sender_device_id::text, m.kind,
+	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.body END, m.client_id,
+	m.created_at, m.reply_to_id::text, m.expires_at, m.ttl_seconds, m.version, m.edited_at,
+	coalesce(h.hidden_at, m.deleted_at), m.reaction_count,
+	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.meta END
+FROM conversation_slices($1::uuid, $2::uuid, NULL, false, $3::bigint, $4::bigint) s
+LEFT JOIN LATERAL (SELECT t.* FROM unnest(s.lows, s.highs) AS x (low, high) CROSS JOIN LATERAL (
+	SELECT t.* FROM message t WHERE t.conversation_id = $2::uuid AND t.seq > x.low AND t.seq <= x.high
+	ORDER BY t.seq DESC LIMIT $3::bigint) t) m ON true
+LEFT JOIN message_hidden h ON h.message_id = m.id AND h.account_id = $1::uuid
+ORDER BY m.seq DESC`
 	changesSQL = `SELECT next_cursor, has_more, messages FROM message_sync($1::uuid, $2::text, NULL, $3::integer, $4::integer)`
 )
 
@@ -74,7 +77,7 @@ func instantText(t *time.Time) *string {
 	return &text
 }
 
-// A page of a conversation, newest first.  The first row that PostgreSQL answers is the total alone.
+// A page of a conversation, newest first.  An empty one is a row with the total alone.
 func (s *server) history(ctx context.Context, account, conversation string, limit, offset int64) ([]json.RawMessage, int64, error) {
 	items, total := make([]json.RawMessage, 0, limit), int64(0)
 	rows, err := s.db.Query(ctx, historySQL, account, conversation, limit, offset)

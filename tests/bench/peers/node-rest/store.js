@@ -9,15 +9,18 @@ const POOL = 8; // connections a process
 const INSERT = `SELECT status, message_id, seq, member_version, created_at, recipients, problem
 FROM message_send(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::uuid], ARRAY[$4::uuid], NULL, ARRAY[$5::text], ARRAY['text'],
 	ARRAY[$6::text], ARRAY[$7::jsonb])`;
-const HISTORY = `SELECT p.total, (p.m).id, (p.m).seq, (p.m).sender_id, (p.m).sender_device_id, (p.m).kind,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).body END AS body, (p.m).client_id,
-	(p.m).created_at, (p.m).reply_to_id, (p.m).expires_at, (p.m).ttl_seconds, (p.m).version, (p.m).edited_at,
-	coalesce(h.hidden_at, (p.m).deleted_at) AS deleted_at, (p.m).reaction_count,
-	CASE WHEN h.hidden_at IS NULL AND coalesce((p.m).expires_at > now(), true) THEN (p.m).meta END AS meta
-FROM conversation_page($1::uuid, $2::uuid, NULL, NULL, $3::bigint, $4::bigint) WITH ORDINALITY AS p (total, m, n)
-LEFT JOIN message_hidden h ON h.message_id = (p.m).id AND h.account_id = $1::uuid
-ORDER BY p.n`;
-const CHANGES = `SELECT next_cursor, has_more, messages::text AS messages
+const HISTORY = `SELECT s.total, m.id, m.seq, m.sender_id, m.sender_device_id, m.kind,
+	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.body END AS body, m.client_id,
+	m.created_at, m.reply_to_id, m.expires_at, m.ttl_seconds, m.version, m.edited_at,
+	coalesce(h.hidden_at, m.deleted_at) AS deleted_at, m.reaction_count,
+	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.meta END AS meta
+FROM conversation_slices($1::uuid, $2::uuid, NULL, false, $3::bigint, $4::bigint) s
+LEFT JOIN LATERAL (SELECT t.* FROM unnest(s.lows, s.highs) AS x (low, high) CROSS JOIN LATERAL (
+	SELECT t.* FROM message t WHERE t.conversation_id = $2::uuid AND t.seq > x.low AND t.seq <= x.high
+	ORDER BY t.seq DESC LIMIT $3::bigint) t) m ON true
+LEFT JOIN message_hidden h ON h.message_id = m.id AND h.account_id = $1::uuid
+ORDER BY m.seq DESC`;
+const CHANGES = `SELECT next_cursor, has_more, messages
 FROM message_sync($1::uuid, $2::text, NULL, $3::integer, $4::integer)`;
 
 // A UUIDv7: 48 bits of milliseconds, then randomness.
@@ -65,11 +68,11 @@ export function openStore() {
 				memberVersion: row.member_version, recipients: row.recipients };
 		},
 
-		// A page of a conversation, newest first.  The first row that PostgreSQL answers is the total alone.
+		// A page of a conversation, newest first.  An empty one is a row with the total alone.
 		async history(account, conversationId, limit, offset) {
 			const { rows } = await query('history', HISTORY, [account, conversationId, limit, offset]).catch(refused);
 
-			return { items: rows.slice(1).map((row) => view(conversationId, row)), total: Number(rows[0].total) };
+			return { items: rows.filter((row) => row.id).map((row) => view(conversationId, row)), total: Number(rows[0].total) };
 		},
 
 		// The answer as text: the messages are JSON already.
