@@ -235,6 +235,26 @@ def test_a_message_is_the_same_as_text_and_as_json(db):
         assert dict(fields) == row.json
 
 
+def test_a_sealed_message_is_what_the_reading_device_was_given(db):
+    a, b = db.person(), db.person()
+    other = db.device(b.id)
+    sent = db.send(a, b, body=None, meta='{"sealed": true}')
+    db.rows("INSERT INTO message_body VALUES (%s, %s, 'for one', NULL)", sent.message_id, b.device)
+    db.rows("INSERT INTO message_body VALUES (%s, %s, 'for the other', 'aGVhZA==')", sent.message_id, other)
+
+    def read(device):
+        page = db.row("SELECT * FROM conversation_history(%s, %s, NULL, NULL, 5, 0, %s)", b.id, sent.conversation_id, device)
+        synced = db.row("SELECT * FROM message_sync(%s, NULL, NULL, 5, 0, %s)", b.id, device)
+        assert page.messages == synced.messages
+        message, = json.loads(page.messages)
+        assert message["sealed"] is True
+        return message.get("ciphertext"), message.get("header")
+
+    assert read(b.device) == ("for one", None)
+    assert read(other) == ("for the other", "aGVhZA==")
+    assert read(uuid7()) == (None, None)
+
+
 def test_a_history_counts_the_stays_of_its_reader(db):
     a, b = db.person(), db.person()
     c = db.send(a, b).conversation_id
