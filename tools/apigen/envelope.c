@@ -86,8 +86,10 @@ wrap_response(struct node *response)
 {
 	struct node *content = (struct node *)node_get(response, "content"), *media;
 
-	if (response->kind != NODE_MAP || node_get(response, "$ref"))
+	if (response->kind != NODE_MAP)
 		return;
+	if (node_get(response, "$ref"))
+		die_node(response, "a good answer in an envelope is written out, not referred to");
 	if (!content) {
 		put(response, "content", empty_content(response));
 		return;
