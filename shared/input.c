@@ -105,13 +105,15 @@ decode_text(struct req *r, void *in, const struct input *input, const char *text
 static int
 decode_self(struct req *r, void *in, const struct input *input, const char *text)
 {
+	const char *own;
 	int err;
 
 	if (text && strcmp(text, "me") == 0)
 		text = r->me;
 	if ((err = decode_text(r, in, input, text)))
 		return err;
-	if (strcmp(*(const char **)((char *)in + input->offset), r->me) == 0)
+	own = *(const char **)((char *)in + input->offset);
+	if (!own || strcmp(own, r->me) == 0) /* one that may be left out is not there */
 		return 0;
 	return documents(r->op, 403)
 		   ? req_fail(r, ERR_FORBIDDEN, input->name, "is not your own account")
