@@ -21,6 +21,8 @@ static const struct kind {
     {sql_purge_queues, "queue.keep", 0},
     {sql_purge_invitations, "jobs.keep_failed", 0},
     {sql_purge_mails, "jobs.keep_failed", 0},
+    {sql_purge_calls, "call.keep", 0},
+    {sql_purge_call_quality, "call.quality_keep", 0},
     {sql_purge_password_resets, NULL, DAY},
     {sql_purge_registrations, NULL, DAY},
     {sql_purge_logins, NULL, HOUR},
@@ -54,6 +56,23 @@ messages_expire(struct req *r, struct report *out)
 
 	if (!err)
 		took(out, db_rows(gone));
+	return err;
+}
+
+/* Calls that nobody answers, and those that everybody has vanished from. */
+int
+calls_expire(struct req *r, struct report *out)
+{
+	struct db_res *ended;
+	int err =
+	    sql_jobs_calls_unanswered(r, &ended, db_int_text(r, conf_int("call.ring")), batch(r));
+
+	if (err)
+		return err;
+	took(out, db_rows(ended));
+	err = sql_jobs_calls_vanished(r, &ended, db_int_text(r, conf_int("call.idle")), batch(r));
+	if (!err)
+		took(out, db_rows(ended));
 	return err;
 }
 

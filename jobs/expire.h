@@ -8,6 +8,7 @@
 #include "job.h"
 
 int messages_expire(struct req *r, struct report *out);
+int calls_expire(struct req *r, struct report *out);
 int rows_purge(struct req *r, struct report *out);
 /* Positions of devices that mostly send, brought up to what they are owed. */
 int positions_settle(struct req *r, struct report *out);

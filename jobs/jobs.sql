@@ -46,6 +46,12 @@ ORDER BY m.created_at, m.conversation_id, m.seq;
 -- name: jobs_expire_messages :many
 SELECT message_id, _event FROM message_expire(now(), :batch::integer);
 
+-- name: jobs_calls_unanswered :many
+SELECT call_id, _event FROM call_ring_out(make_interval(secs => :ring::double precision), :batch::integer);
+
+-- name: jobs_calls_vanished :many
+SELECT call_id, _event FROM call_vanish(make_interval(secs => :idle::double precision), :batch::integer);
+
 -- ---- what is taken away: at most batch rows, after age seconds --------------------------------------
 
 -- name: purge_conversations :one
@@ -90,6 +96,12 @@ SELECT contact_sync_prune(make_interval(secs => :age::double precision), :batch:
 
 -- name: purge_prekeys :one
 SELECT one_time_prekey_spent_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
+-- name: purge_calls :one
+SELECT call_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
+-- name: purge_call_quality :one
+SELECT call_quality_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
 
 -- name: purge_events :one
 -- Those that have been in the stream, but for the newest.

@@ -41,6 +41,7 @@ static const struct job jobs[] = {
     {"sweep", "jobs.tick", sweep_run},
     {"revocations", "jobs.tick", revocations_run},
     {"messages", "jobs.tick", messages_expire},
+    {"calls", "jobs.tick", calls_expire},
     {"outgoing", "jobs.tick", outgoing_run},
     {"rows", "jobs.expire", rows_purge},
     {"media", "jobs.expire", media_remove},

@@ -104,6 +104,8 @@ const struct setting conf_table[] = {
 	LIMIT("limit.sentinal.auth", "5/60", "Surface sentinal: registering, signing in and passwords"),
 	LIMIT("limit.sentinal.messages", "30/60", "Surface sentinal: sending messages"),
 	LIMIT("limit.sentinal.calls", "10/60", "Surface sentinal: beginning calls"),
+	LIMIT("limit.sentinal.signals", "1200/60", "Surface sentinal: what devices in a call tell each other"),
+	LIMIT("limit.sentinal.uploads", "600/60", "Surface sentinal: pieces of files, sent and fetched"),
 	LIMIT("limit.sentinal.health", "0", "Surface sentinal: health checks"),
 
 	GROUP("Messages, groups and queues"),
@@ -171,6 +173,11 @@ const struct setting conf_table[] = {
 	DURATION("jobs.keep_failed", "7d", "1h", "3650d", "Failed deliveries are kept so long"),
 
 	GROUP("Calls"),
+	DURATION("call.ring", "60s", "5s", "1h", "A call that nobody answers is missed after so long"),
+	DURATION("call.idle", "12h", "10m", "30d", "A call ends when none of its participants gave a sign for so long"),
+	COUNT("call.participants", "1024", "2", "1024", "Participants of one call"),
+	DURATION("call.keep", "365d", "1d", "3650d", "Ended calls are kept so long"),
+	DURATION("call.quality_keep", "30d", "1h", "3650d", "What devices measured in calls is kept so long"),
 	TEXT("turn.uris", "", "STUN and TURN servers for clients, separated by blanks: turn:turn.example.org:3478?transport=udp; empty: no calls"),
 	SECRET("turn.secret", "Secret shared with the TURN server (coturn: static-auth-secret)"),
 	DURATION("turn.lifetime", "1h", "1m", "1d", "Lifetime of the credentials handed out"),
