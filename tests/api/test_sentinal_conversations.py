@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from lib.people import Account
 from lib.sentinal import User, named
+from lib.signup import settings
 
 NOTHING = {"role": "member", "is_muted": False, "muted_until": None, "is_pinned": False, "is_archived": False}
 
@@ -333,6 +334,128 @@ def test_handing_a_group_over(ann, ben, cleo, team):
     assert shown(ben, team)["creator_id"] == ann.id, "who founded it stays who founded it"
     role(ann, team, cleo, "owner", 403)
     remove(ann, team, ann)
+
+
+# ---- links ----------------------------------------------------------------------------------------
+
+
+def link_of(user, conversation, expect=200):
+    answer = user.post(f"/conversations/{conversation}/invite", expect=expect)
+    return answer["invite_link"] if expect == 200 else answer
+
+
+def join(user, link, expect=201):
+    return user.post("/conversations/join", {"link": link}, expect)
+
+
+def face(user, link, expect=200):
+    return user.get("/conversations/invite", expect, link=link)
+
+
+def test_a_link_brings_people_in(farm, ann, ben, cleo, user):
+    group = ann.post("/conversations", {"type": "GROUP", "subject": "Open house", "description": "come in",
+                                        "participants": [ben.id, cleo.id]}, 201)
+    link, dan = link_of(ann, group["id"]), user()
+    assert link.startswith(farm.settings["invite.link"]) and len(link) >= len(farm.settings["invite.link"]) + 22
+    there(ann).post(f"/conversations/{group['id']}/messages", {"ciphertext": "eA==", "clientMessageId": "1"})
+    for way in (link, link.rsplit("/")[-1], link + "/", link + "?from=mail#top"):
+        assert face(dan, way) == {"id": group["id"], "type": "GROUP", "subject": "Open house", "description": "come in",
+                                  "avatar_url": None, "participant_count": 3, "created_at": group["created_at"],
+                                  "is_participant": False}
+    with there(ben).listen() as live:
+        mine = join(dan, link)
+        told = live.wait_for("member.added", groupId=group["id"])
+        assert told["memberIds"] == [dan.id] and told["memberCount"] == 4 and told["via"] == "link"
+    assert (mine["id"], mine["role"], mine["participant_count"], mine["last_message_at"]) == (group["id"], "member", 4, None)
+    assert history(dan, group["id"]) == [] and ids(dan) == [group["id"]] and roles(ben, group["id"])[dan.id] == "member"
+    assert join(dan, link, 200)["participant_count"] == 4 and face(dan, link)["is_participant"]
+
+
+def test_owner_and_admins_make_links_and_a_new_one_voids_the_old(ann, ben, cleo, user, team):
+    link_of(ben, team, 403)
+    old = link_of(ann, team)
+    role(ann, team, ben, "admin")
+    with there(cleo).listen() as live:
+        new = link_of(ben, team)
+        told = live.wait_for("group.invite", groupId=team)
+        assert told["by"] == ben.id and new.rsplit("/")[-1] not in str(told)
+    assert new != old
+    dan = user()
+    named(face(dan, old, 404), "link")
+    named(join(dan, old, 404), "link")
+    join(dan, new)
+    link_of(user(), team, 404)
+    link_of(ann, ann.direct(ben), 403)
+
+
+def test_a_link_is_shown_to_those_who_may_add_people(ann, ben, team):
+    assert shown(ann, team)["invite_link"] is None
+    link = link_of(ann, team)
+    assert shown(ann, team)["invite_link"] == link and shown(ben, team)["invite_link"] is None
+    there(ann).put(f"/groups/{team}", {"settings": {"invitePolicy": "all"}})
+    assert shown(ben, team)["invite_link"] == link
+
+
+def test_whoever_was_removed_does_not_come_back_by_a_link(ann, ben, cleo, team):
+    link = link_of(ann, team)
+    remove(ann, team, ben)
+    join(ben, link, 403)
+    join(ben, link_of(ann, team), 403)
+    assert ben.id not in roles(ann, team)
+    add(ann, team, ben)
+    remove(ben, team, ben)
+    join(ben, link_of(ann, team))
+    remove(cleo, team, cleo)
+    join(cleo, link_of(ann, team))
+
+
+def test_a_removal_on_the_other_surface_counts_too(ann, alice):
+    group = alice.group(ann)
+    link = link_of(here(alice), group)
+    alice.delete(f"/groups/{group}/members/{ann.id}")
+    join(ann, link, 403)
+
+
+def test_a_full_group_takes_nobody_in(ann, user, team):
+    link = link_of(ann, team)
+    there(ann).put(f"/groups/{team}", {"settings": {"maxMembers": 3}})
+    join(user(), link, 409)
+    there(ann).put(f"/groups/{team}", {"settings": {"maxMembers": 4}})
+    crowd = [user() for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(lambda one: one.request("POST", "/conversations/join", {"link": link}).status, crowd))
+    assert sorted(statuses) == [201] + [409] * 5
+    assert len(roles(ann, team)) == shown(ann, team)["participant_count"] == 4
+
+
+def test_whom_the_owner_blocked_does_not_come_in(ann, ben, user, team):
+    dan, link = user(), link_of(ann, team)
+    there(ann).post(f"/users/{ann.id}/blocks", {"contactId": dan.id})
+    join(dan, link, 403)
+    there(ann).delete(f"/users/{ann.id}/blocks/{dan.id}")
+    join(dan, link)
+
+
+@pytest.mark.parametrize("link", ["nowhere", "https://example.org/", "x y", "'; --"])
+def test_other_links_lead_nowhere(ann, link):
+    named(face(ann, link, 404), "link")
+    named(join(ann, link, 404), "link")
+    named(ann.post("/conversations/join", {}, 422), "link")
+    named(ann.get("/conversations/invite", 422), "link")
+
+
+def test_the_link_of_a_deleted_group_leads_nowhere(ann, ben, user, team):
+    link = link_of(ann, team)
+    ann.delete(f"/conversations/{team}")
+    face(user(), link, 404)
+    join(ben, link, 404)
+
+
+def test_links_begin_as_the_setting_says(farm, ann, user, team):
+    with settings(farm, "sentinal-conversations", **{"invite.link": "https://rookery.example/i/"}):
+        link = link_of(ann, team)
+        assert link.startswith("https://rookery.example/i/") and shown(ann, team)["invite_link"] == link
+        join(user(), link)
 
 
 # ---- what each makes of it --------------------------------------------------------------------------

@@ -18,6 +18,12 @@ text(const char *s)
 	return s ? json_string(s) : json_null();
 }
 
+static const char *
+invite_link(struct req *r, const char *code)
+{
+	return code ? req_printf(r, "%s%s", conf_str("invite.link"), code) : NULL;
+}
+
 static json_t *
 partner_json(const struct db_res *v, int row)
 {
@@ -35,7 +41,6 @@ conversation_json(struct req *r, const struct db_res *v, int row)
 {
 	static const char *const same[] = {"id", "description", "avatar_url", "creator_id",
 	    "last_message_at", "created_at", "role", "muted_until"};
-	const char *code = db_get(v, row, "invite_code");
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -43,8 +48,7 @@ conversation_json(struct req *r, const struct db_res *v, int row)
 	json_object_set_new(
 	    o, "type", json_string(strcmp(db_get(v, row, "kind"), "direct") == 0 ? "DM" : "GROUP"));
 	json_object_set_new(o, "subject", text(db_get(v, row, "title")));
-	json_object_set_new(o, "invite_link",
-	    code ? json_string(req_printf(r, "%s%s", conf_str("invite.link"), code)) : json_null());
+	json_object_set_new(o, "invite_link", text(invite_link(r, db_get(v, row, "invite_code"))));
 	json_object_set_new(o, "participant_count", json_integer(db_int(v, row, "member_count")));
 	json_object_set_new(o, "partner", partner_json(v, row));
 	json_object_set_new(o, "is_muted", json_boolean(db_bool(v, row, "muted")));
@@ -209,4 +213,29 @@ participant_add(struct req *r, const struct participant_add_in *in)
 	int err = sql_participant_enter(r, &row, in->id, in->user_id, in->role, most_members(r));
 
 	return err ? err : resp_row(r, 201, row);
+}
+
+/* ---- links ---------------------------------------------------------------------------------- */
+
+int
+conversation_invite(struct req *r, const struct conversation_invite_in *in)
+{
+	struct db_res *row;
+	int err = sql_conversation_invite(r, &row, in->id);
+
+	if (err)
+		return err;
+	return resp_json(
+	    r, 200, json_pack("{s:s}", "invite_link", invite_link(r, db_get(row, 0, "_code"))));
+}
+
+int
+conversation_join(struct req *r, const struct conversation_join_in *in)
+{
+	struct db_res *v;
+	int err = sql_conversation_join(r, &v, in->link, most_members(r));
+
+	if (err)
+		return err;
+	return show(r, db_bool(v, 0, "_joined") ? 201 : 200, v);
 }

@@ -43,6 +43,21 @@ CROSS JOIN LATERAL conversation_card_now(:me::uuid, u.id) v;
 -- name: conversation_delete :exec
 SELECT conversation_drop(:me::uuid, :id::uuid, :device::uuid) AS _event;
 
+-- name: conversation_face :one
+-- What anybody with the link may know of a group.
+SELECT g.conversation_id AS id, 'GROUP' AS type, g.title AS subject, nullif(g.description, '') AS description, g.avatar_url,
+	g.member_count AS participant_count, g.created_at, EXISTS (SELECT FROM member m WHERE m.conversation_id = g.conversation_id
+		AND m.account_id = :me::uuid AND m.left_version IS NULL) AS is_participant
+FROM group_by_invite(invite_code_of(:link)) g;
+
+-- name: conversation_invite :one
+SELECT code AS _code, _event FROM group_invite(:id::uuid, :me::uuid, :device::uuid);
+
+-- name: conversation_join :one
+SELECT v.*, j.joined AS _joined, j._event
+FROM group_join(invite_code_of(:link), :me::uuid, :most::integer, :device::uuid) j
+CROSS JOIN LATERAL conversation_card_now(:me::uuid, j.group_id) v;
+
 -- name: participant_list :many
 -- conversation_seen answers 404 to who is not in it; the outer joins make sure that it is asked.
 SELECT m.account_id AS user_id, a.username, coalesce(k.display_name, a.display_name) AS display_name, m.role, m.joined_at
