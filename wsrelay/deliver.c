@@ -151,6 +151,19 @@ deliver_due(const struct conn *c, const struct rt_event *ev)
 		 cursor_set_covers(c->out->received, ev->pos, rt_event_tag(ev), ev->seq));
 }
 
+/* The frame with the log's own cursor: shared, unless each device is given something else. */
+static struct frame *
+plain_frame(const struct conn *c, struct entry *e)
+{
+	char text[CURSOR_TEXT];
+	struct cursor now;
+
+	if (!e->ev->bodies)
+		return frame_ref(evlog_frame(e, c->dialect));
+	evlog_cursor(e, &now);
+	return dialect_event(c, e->ev, text, cursor_format(NULL, &now, stream_epoch(), text));
+}
+
 /* After a resume the log's cursors may know less than the client has received; then it gets a frame
  * of its own whose cursor is the union.  As soon as a cursor of the log says it all, the client is
  * like any other. */
@@ -163,7 +176,7 @@ frame_for(struct conn *c, struct entry *e)
 	size_t n;
 
 	if (!received)
-		return frame_ref(evlog_frame(e, c->dialect));
+		return plain_frame(c, e);
 	evlog_cursor(e, &now);
 	for (int i = 0; i < received->parts; i++) {
 		if (cursor_contains(&now, &received->part[i]))
@@ -171,11 +184,11 @@ frame_for(struct conn *c, struct entry *e)
 		sum = *received;
 		rest = cursor_set_add(&sum, &now) ? NULL : &now;
 		n = cursor_format(&sum, rest, stream_epoch(), text);
-		return dialect_at(c->dialect)->event(e->ev, text, n);
+		return dialect_event(c, e->ev, text, n);
 	}
 	free(received);
 	c->out->received = NULL;
-	return frame_ref(evlog_frame(e, c->dialect));
+	return plain_frame(c, e);
 }
 
 static struct piece *

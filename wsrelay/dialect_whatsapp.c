@@ -23,9 +23,9 @@ static const char *const paths[] = {"/api/v1/ws", "/ws", NULL};
 
 /* Type, id and cursor hold nothing that JSON would want escaped (rt_event.c, cursor.c). */
 static struct frame *
-event(const struct rt_event *ev, const char *cursor, size_t n)
+event(const struct rt_event *ev, const char *body, size_t body_n, const char *cursor, size_t n)
 {
-	struct frame *f = frame_new(64 + ev->type_n + UID_TEXT + n + ev->payload_n);
+	struct frame *f = frame_new(64 + ev->type_n + UID_TEXT + n + ev->payload_n + body_n);
 	char id[UID_TEXT + 1];
 
 	uid_text(ev->id, id);
@@ -37,7 +37,11 @@ event(const struct rt_event *ev, const char *cursor, size_t n)
 		ADD(f, "\",\"cursor\":\"");
 	frame_add(f, cursor, n);
 	ADD(f, "\",\"data\":");
-	frame_add(f, ev->payload, ev->payload_n);
+	frame_add(f, ev->payload, ev->payload_n - (body ? 1 : 0));
+	if (body) { /* both are objects with members */
+		ADD(f, ",");
+		frame_add(f, body + 1, body_n - 1);
+	}
 	ADD(f, "}");
 	frame_finish(f);
 	return f;

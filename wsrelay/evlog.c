@@ -85,7 +85,7 @@ evlog_frame(struct entry *e, int dialect)
 		return f;
 	evlog_cursor(e, &c);
 	n = cursor_format(NULL, &c, stream_epoch(), text);
-	f = e->frame[dialect] = dialect_at(dialect)->event(e->ev, text, n);
+	f = e->frame[dialect] = dialect_at(dialect)->event(e->ev, NULL, 0, text, n);
 	e->cost += frame_size(f);
 	evlog.bytes += frame_size(f);
 	return f;

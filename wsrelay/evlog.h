@@ -35,7 +35,7 @@ struct entry *evlog_at(uint32_t n);
 void evlog_cursor(const struct entry *e, struct cursor *out);
 /* Of a client that has received everything before entry n. */
 void evlog_cursor_before(uint32_t n, struct cursor *out);
-/* The shared frame; no reference is taken. */
+/* The shared frame of an event that is not sealed; no reference is taken. */
 struct frame *evlog_frame(struct entry *e, int dialect);
 /* All entries above this stream position are here or still to come. */
 struct rt_pos evlog_floor(void);

@@ -28,7 +28,7 @@ replay_drop(struct conn *c)
 }
 
 static struct frame *
-make(struct giving *g, const struct dialect *d, const struct cursor_set *had)
+make(struct giving *g, const struct conn *c, const struct cursor_set *had)
 {
 	struct cursor_set sum = {0};
 	const struct cursor *rest;
@@ -40,7 +40,7 @@ make(struct giving *g, const struct dialect *d, const struct cursor_set *had)
 		sum = *had;
 	rest = cursor_set_add(&sum, g->now) ? NULL : g->now;
 	n = cursor_format(&sum, rest, stream_epoch(), text);
-	f = d->event(g->ev, text, n);
+	f = dialect_event(c, g->ev, text, n);
 
 	g->made += frame_size(f);
 	return f;
@@ -51,13 +51,14 @@ static struct frame *
 frame_for(struct giving *g, const struct conn *c)
 {
 	const struct cursor_set *had = c->out->received;
-	const struct dialect *d = dialect_at(c->dialect);
 
 	for (int i = 0; i < had->parts; i++)
 		if (!cursor_contains(g->now, &had->part[i]))
-			return make(g, d, had);
+			return make(g, c, had);
+	if (g->ev->bodies)
+		return make(g, c, NULL);
 	if (!g->shared[c->dialect])
-		g->shared[c->dialect] = make(g, d, NULL);
+		g->shared[c->dialect] = make(g, c, NULL);
 	return frame_ref(g->shared[c->dialect]);
 }
 

@@ -10,7 +10,7 @@
 #include "utf8.h"
 
 struct parts { /* the fields by name */
-	struct rt_field id, t, c, v, s, to, dev, not, j;
+	struct rt_field id, t, c, v, s, to, dev, not, j, b;
 };
 
 static bool
@@ -26,7 +26,7 @@ sort_out(const struct rt_field *fields, int n, struct parts *p)
 		const char *name;
 		struct rt_field *place;
 	} known[] = {{"id", &p->id}, {"t", &p->t}, {"c", &p->c}, {"v", &p->v}, {"s", &p->s},
-	    {"to", &p->to}, {"dev", &p->dev}, {"not", &p->not }, {"j", &p->j}};
+	    {"to", &p->to}, {"dev", &p->dev}, {"not", &p->not }, {"j", &p->j}, {"b", &p->b}};
 
 	memset(p, 0, sizeof(*p));
 	for (int i = 0; i < n; i++)
@@ -78,6 +78,49 @@ payload_sound(const struct rt_field *j)
 {
 	return j->value_n >= 2 && j->value[0] == '{' && j->value[j->value_n - 1] == '}' &&
 	       utf8_valid(j->value, j->value_n);
+}
+
+/* The end of the line that begins at at: its newline, or the end of the text. */
+static size_t
+line_end(const char *text, size_t n, size_t at)
+{
+	const char *end = memchr(text + at, '\n', n - at);
+
+	return end ? (size_t)(end - text) : n;
+}
+
+/* Each line: a device, a blank, an object. */
+static bool
+bodies_sound(const struct rt_field *b)
+{
+	enum { HEAD = UID_TEXT + 1 };
+
+	for (size_t at = 0, end; at < b->value_n; at = end + 1) {
+		struct uid device;
+
+		end = line_end(b->value, b->value_n, at);
+		if (end - at < HEAD + 2 || !uid_parse(b->value + at, UID_TEXT, &device) ||
+		    b->value[at + UID_TEXT] != ' ' || b->value[at + HEAD] != '{' ||
+		    b->value[end - 1] != '}')
+			return false;
+	}
+	return utf8_valid(b->value, b->value_n);
+}
+
+const char *
+rt_event_body(const struct rt_event *ev, struct uid device, size_t *n)
+{
+	char name[UID_TEXT + 1];
+
+	uid_text(device, name);
+	for (size_t at = 0, end; at < ev->bodies_n; at = end + 1) {
+		end = line_end(ev->bodies, ev->bodies_n, at);
+		if (memcmp(ev->bodies + at, name, UID_TEXT) != 0)
+			continue;
+		*n = end - at - UID_TEXT - 1;
+		return ev->bodies + at + UID_TEXT + 1;
+	}
+	return NULL;
 }
 
 static bool
@@ -160,10 +203,10 @@ rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n)
 	char *text;
 
 	sort_out(fields, n, &p);
-	if (!type_sound(&p.t) || !payload_sound(&p.j))
+	if (!type_sound(&p.t) || !payload_sound(&p.j) || !bodies_sound(&p.b))
 		return NULL;
 	ids = most_ids(&p.to) + most_ids(&p.dev);
-	size = sizeof(*ev) + ids * sizeof(struct uid) + p.t.value_n + 1 + p.j.value_n;
+	size = sizeof(*ev) + ids * sizeof(struct uid) + p.t.value_n + 1 + p.j.value_n + p.b.value_n;
 	ev = must_alloc(size);
 	memset(ev, 0, sizeof(*ev));
 	ev->pos = pos;
@@ -176,6 +219,10 @@ rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n)
 	text[p.t.value_n] = '\0';
 	ev->payload = memcpy(text + p.t.value_n + 1, p.j.value, p.j.value_n);
 	ev->payload_n = (uint32_t)p.j.value_n;
+	if (p.b.value_n) {
+		ev->bodies = memcpy((char *)ev->payload + p.j.value_n, p.b.value, p.b.value_n);
+		ev->bodies_n = (uint32_t)p.b.value_n;
+	}
 	if (!read_ids_of(ev, &p) || !read_rest(ev, &p)) {
 		free(ev);
 		return NULL;

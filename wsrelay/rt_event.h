@@ -40,12 +40,18 @@ struct rt_event {
 	const struct uid *to, *devices;
 	const char *type, *payload; /* type is NUL-terminated */
 	uint32_t type_n, payload_n;
+	const char *bodies; /* sealed: a line a device, so no frame is shared; NULL otherwise */
+	uint32_t bodies_n;
 	size_t size; /* bytes of this block */
 };
 
 /* NULL when id, type, audience or payload are missing or malformed. */
 struct rt_event *rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n);
 void rt_event_free(struct rt_event *ev);
+
+/* What that device alone is given: the text of an object, whose members go beside the payload's.  NULL when there is
+ * nothing for it. */
+const char *rt_event_body(const struct rt_event *ev, struct uid device, size_t *n);
 
 /* The conversation's tag in cursors; 0 when the event belongs to none. */
 static inline uint64_t
