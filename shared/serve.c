@@ -142,13 +142,39 @@ documented_text(const struct op *op, int status)
 	return NULL;
 }
 
+/* Is a core's name of an input ("replyTo") this surface's ("reply_to_id")? */
+static bool
+same_name(const char *core, const char *input)
+{
+	for (; *core; core++, input++) {
+		while (*input == '_')
+			input++;
+		if (tolower((unsigned char)*core) != tolower((unsigned char)*input))
+			return false;
+	}
+	return !*input || !strcmp(input, "_id");
+}
+
+/* The input that err_field names: the core's functions name inputs as the first surface does.  NULL
+ * when it is none. */
+static const char *
+input_named(const struct req *r)
+{
+	for (int i = 0; r->op && r->err_field && i < r->op->n_inputs; i++) {
+		if (same_name(r->err_field, r->op->inputs[i].name))
+			return r->op->inputs[i].name;
+	}
+	return NULL;
+}
+
 /* The core says 400 of bad input, whoever asks; some surfaces have another status for it. */
 static int
-shown_status(struct req *r, const struct surface *surface)
+shown_status(struct req *r, const struct surface *surface, const char *input)
 {
 	int status = err_status((enum err)r->err), own = surface->validation_status;
 
-	if (status != 400 || documented_text(r->op, 400) || !documented_text(r->op, own))
+	if (status != 400 || (r->err_field && !input) || documented_text(r->op, 400) ||
+	    !documented_text(r->op, own))
 		return status;
 	r->err = err_from_status(own);
 	return own;
@@ -158,8 +184,8 @@ static void
 render_error(struct req *r)
 {
 	const struct surface *surface = surface_named(r->family->surface);
-	int status = shown_status(r, surface);
-	const char *detail = r->err_detail, *name, *text;
+	const char *detail = r->err_detail, *input = input_named(r), *name, *text;
+	int status = shown_status(r, surface, input);
 	json_t *body, *value;
 	size_t n;
 
@@ -167,7 +193,7 @@ render_error(struct req *r)
 		detail = documented_text(r->op, status);
 	if (!detail)
 		detail = err_text((enum err)r->err);
-	body = surface->error(r, (enum err)r->err, status, detail, r->err_field);
+	body = surface->error(r, (enum err)r->err, status, detail, input ? input : r->err_field);
 	json_object_foreach (r->err_extra, name, value)
 		json_object_set(body, name, value);
 	if (r->err == ERR_UNAVAILABLE && !r->retry_after)

@@ -181,7 +181,7 @@ send_message(struct conn *c, struct uid id, const char *json, size_t n)
 	    .type_n = sizeof("message.new") - 1,
 	    .payload = json,
 	    .payload_n = (uint32_t)n};
-	struct frame *f = dialect_at(c->dialect)->event(&ev, "", 0);
+	struct frame *f = dialect_at(c->dialect)->event(&ev, NULL, 0, "", 0);
 
 	conn_write(c, frame_bytes(f), frame_size(f));
 	frame_put(f);
