@@ -142,14 +142,16 @@ documented_text(const struct op *op, int status)
 	return NULL;
 }
 
-/* Is a core's name of an input ("replyTo") this surface's ("reply_to_id")? */
+/* Is a core's name of an input ("replyTo", "replyTo[1]") this surface's ("reply_to_id")? */
 static bool
 same_name(const char *core, const char *input)
 {
-	for (; *core; core++, input++) {
-		while (*input == '_')
+	while (*core && !strchr("[.", *core)) {
+		if (*core == '_')
+			core++;
+		else if (*input == '_')
 			input++;
-		if (tolower((unsigned char)*core) != tolower((unsigned char)*input))
+		else if (tolower((unsigned char)*core++) != tolower((unsigned char)*input++))
 			return false;
 	}
 	return !*input || !strcmp(input, "_id");
@@ -162,7 +164,7 @@ input_named(const struct req *r)
 {
 	for (int i = 0; r->op && r->err_field && i < r->op->n_inputs; i++) {
 		if (same_name(r->err_field, r->op->inputs[i].name))
-			return r->op->inputs[i].name;
+			return strpbrk(r->err_field, "[.") ? r->err_field : r->op->inputs[i].name;
 	}
 	return NULL;
 }

@@ -99,3 +99,11 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT p_conversation, v_new, true, v_now, _event;
 END $$;
+
+-- A message as message_json (005) has it, a sealed one with what that device is given.
+CREATE FUNCTION message_for_device(m message, p_device uuid) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT message_json(m) || CASE WHEN m.body IS NULL AND m.meta ? 'sealed' THEN coalesce((
+		SELECT jsonb_strip_nulls(jsonb_build_object('ciphertext', b.body, 'header', b.header))
+		FROM message_body b WHERE b.message_id = m.id AND b.device_id = p_device), '{}') ELSE '{}' END
+$$;

@@ -24,7 +24,7 @@ enum {
 };
 
 static const char LOOK[] =
-    "SELECT w.n, (q.m).id, message_json(q.m)::text FROM"
+    "SELECT w.n, (q.m).id, message_for_device(q.m, w.device)::text FROM"
     " unnest($1::uuid[], $2::uuid[], $3::integer[]) WITH ORDINALITY AS w (account, device, most, n)"
     " CROSS JOIN LATERAL (SELECT m, row_number() OVER () AS k"
     " FROM device_queue(w.account, w.device, w.most) m) q ORDER BY w.n, q.k";

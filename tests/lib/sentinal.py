@@ -79,11 +79,11 @@ class User(Visitor):
 
     def direct(self, other):
         """The direct conversation with somebody; its id."""
-        return self.farm.sql("SELECT conversation_id AS id FROM direct_open(%s, %s)", self.id, other.id)[0]["id"]
+        return self.post("/conversations", {"type": "DM", "participants": [other.id]})["id"]
 
     def group(self, *others, subject="group"):
-        return self.farm.sql("SELECT id FROM group_create(NULL, %s, %s, NULL, %s::uuid[], NULL, NULL, false)",
-                             self.id, subject, [other.id for other in others])[0]["id"]
+        return self.post("/conversations", {"type": "GROUP", "subject": subject,
+                                            "participants": [other.id for other in others]})["id"]
 
     def say(self, conversation, *to, text="hello", expect=None, **more):
         """One ciphertext for the device of each of the others."""
