@@ -22,8 +22,10 @@ start_supervisor()
 			</dev/null >>"$RUN/log/runsvdir.log" 2>&1 3>&- 9>&- &
 		disown
 	fi
+	# shellcheck disable=SC2046
+	wait_for 12 sv status $(services | sed "s|^|$RUN/service/|") && return
 	for name in $(services); do
-		wait_for 12 sv status "$(at "$name")" || die "runit does not take up the service $name."
+		sv status "$(at "$name")" || die "runit does not take up the service $name."
 	done
 }
 
@@ -38,11 +40,20 @@ start() # NAME …: all at once
 		places+=("$(at "$name")")
 	done
 	[ ${#places[@]} -gt 0 ] || return 0
-	sv -w 10 up "${places[@]}" >/dev/null
+	# "sv -w" would look only every 0.42 seconds.
+	sv up "${places[@]}" >/dev/null
+	wait_for 10 all_run "${places[@]}"
 	for name in $STARTED; do
 		runs "$name" || die "the service $name does not start; see ./rookery logs $name."
 		touch "$(at "$name")/since"
 	done
+}
+
+all_run() # PLACE …
+{
+	local states
+	states=$(sv status "$@" 2>&1)
+	! grep -qv '^run:' <<<"$states"
 }
 
 # renew NAME …: start services, or start them anew when their commands or own settings are others than before.

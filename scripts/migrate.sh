@@ -34,13 +34,13 @@ migrate_all()
 {
 	local file name sum known
 	export_pg
-	psql_quiet -c "SET client_min_messages = warning; CREATE TABLE IF NOT EXISTS schema_migration (
-		name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())" || return 1
-	known=$(psql_quiet -c "SELECT name, checksum FROM schema_migration") || return 1
-	for file in "$ROOT"/sql/*.sql; do
-		[ -f "$file" ] || continue
-		name=$(basename "$file" .sql)
-		sum=$(sha256sum <"$file" | cut -c1-16)
+	known=$(psql_quiet -c "SET client_min_messages = warning" -c "CREATE TABLE IF NOT EXISTS schema_migration (
+		name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())" \
+		-c "SELECT name, checksum FROM schema_migration") || return 1
+	while read -r sum file; do
+		name=${file##*/}
+		name=${name%.sql}
+		sum=${sum:0:16}
 		case $'\n'$known$'\n' in
 		*$'\n'"$name|$sum"$'\n'*) continue ;;
 		*$'\n'"$name|"*)
@@ -49,7 +49,7 @@ migrate_all()
 		esac
 		migrate_file "$file" "$sum" || return 1
 		echo "applied $name"
-	done
+	done < <(sha256sum "$ROOT"/sql/*.sql)
 	# A database restored from a dump carries change marks of another cluster.
 	psql_quiet -c "SELECT sync_rebase()" >/dev/null
 }

@@ -82,12 +82,11 @@ give_away()
 CHANGED=
 put()
 {
-	cat >"$1.new"
-	if cmp -s "$1" "$1.new"; then
-		rm "$1.new"
-		return
-	fi
-	mv "$1.new" "$1"
+	local new old=
+	IFS= read -rd '' new
+	[ ! -f "$1" ] || IFS= read -rd '' old <"$1"
+	[ "$new" != "$old" ] || return 0
+	printf %s "$new" >"$1.new" && mv "$1.new" "$1"
 	CHANGED="$CHANGED $2"
 }
 
@@ -97,8 +96,8 @@ service()
 {
 	local name=$1 dir=$RUN/service/$1
 	shift
-	mkdir -p "$dir"
-	[ -e "$dir/supervise/ok" ] || touch "$dir/down"
+	[ -d "$dir" ] || mkdir -p "$dir"
+	[ -e "$dir/supervise/ok" ] || : >"$dir/down"
 	put "$dir/run" "$name" <<-END
 		#!/bin/sh
 		$VARIABLES
@@ -106,8 +105,6 @@ service()
 		. '$RUN/env'
 		cd '$RUN' && exec $*
 	END
-	chmod 755 "$dir/run"
-	! is_root || chown -R "$FARM_USER:" "$dir"
 }
 
 # What "sv down" sends instead of TERM: the fast stop of PostgreSQL, the graceful one of a web server.  The
@@ -160,7 +157,9 @@ write_services()
 		web_server /usr/sbin/lighttpd -D "$RUN/httpd/lighttpd.conf"
 	fi
 	stop_gracefully httpd
+	chmod 755 "$RUN"/service/*/run
 	drop_old_services
+	! is_root || chown -R "$FARM_USER:" "$RUN/service"
 }
 
 # web_server PROGRAM FLAG FILE: in a session of its own, as both signal their whole process group, to which
@@ -172,10 +171,13 @@ web_server()
 
 drop_old_services()
 {
-	local dir
+	local dir names
+	names=$'\n'$(services)$'\n'
 	for dir in "$RUN"/service/*/; do
 		dir=${dir%/}
-		! is_service "${dir##*/}" || continue
+		case $names in
+		*$'\n'"${dir##*/}"$'\n'*) continue ;;
+		esac
 		[ ! -e "$dir/supervise/ok" ] || sv -w 30 exit "$dir"
 		rm -rf "$dir"
 	done
