@@ -56,6 +56,27 @@ account_revoke_all(struct req *r, const char *sessions)
 }
 
 int
+account_device_revoke(struct req *r, const char *device, struct db_res **row)
+{
+	int err = sql_device_revoke(r, row, device);
+
+	if (!err)
+		account_revoke_all(r, db_get(*row, 0, "_sessions"));
+	return err;
+}
+
+int
+account_erase(struct req *r)
+{
+	struct db_res *res;
+	int err = sql_account_erase(r, &res);
+
+	if (!err)
+		account_revoke_all(r, db_get(res, 0, "sessions"));
+	return err;
+}
+
+int
 account_let_in(struct req *r, const char *account, const struct entry_device *device,
     struct session_tokens *out)
 {

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include "session.h"
 
+struct db_res;
 struct req;
 
 enum factor { FACTOR_NONE, FACTOR_TWO_FACTOR, FACTOR_PIN };
@@ -46,6 +47,12 @@ int account_let_in(struct req *r, const char *account, const struct entry_device
     struct session_tokens *out);
 /* Access tokens of these sessions, which have just ended, die at once; sessions is a JSON array of ids. */
 void account_revoke_all(struct req *r, const char *sessions);
+/* Revoke a device of the caller: its sessions end and their tokens die at once, its keys go.  *row
+ * has id and revokedAt. ERR_NOT_FOUND. */
+int account_device_revoke(struct req *r, const char *device, struct db_res **row);
+/* Erase the caller's account for good (account_erase() of sql/ has what that means); every token of
+ * it dies at once. */
+int account_erase(struct req *r);
 /* "two_factor", "pin": as login_session.purpose and challenge_take() have it. */
 const char *factor_name(enum factor f);
 /* The key in standard base64 when text is a public key of Curve25519 or Ed25519 (32 bytes, or 33

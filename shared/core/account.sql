@@ -26,3 +26,14 @@ WHERE token_hash = :tokenHash AND purpose = :purpose AND used_at IS NULL AND exp
 UPDATE login_session SET used_at = now()
 WHERE id = :login::uuid AND used_at IS NULL AND expires_at > now()
 RETURNING id;
+
+-- name: device_named :one
+-- A device of the caller, by its id or by the name its client gave it.
+SELECT device_of(:me::uuid, :name) AS id;
+
+-- name: device_revoke :one
+SELECT id, revoked_at AS "revokedAt", to_jsonb(sessions) AS _sessions, _event
+FROM device_revoke(:me::uuid, :deviceId::uuid, :device::uuid);
+
+-- name: account_erase :one
+SELECT to_jsonb(sessions) AS sessions, _event FROM account_erase(:me::uuid, :device::uuid);

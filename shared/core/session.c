@@ -89,17 +89,30 @@ session_refresh(struct req *r, const char *session, const char *refresh, struct 
 	return issue(r, out);
 }
 
-int
-session_end(struct req *r, const char *session, const char *device, const char *reason, int *ended)
+static int
+end(struct req *r, const char *session, const char *device, const char *except, const char *reason,
+    int *ended)
 {
 	struct db_res *res;
 	int err;
 
-	if ((err = sql_session_end(r, &res, session, device, reason)))
+	if ((err = sql_session_end(r, &res, session, device, except, reason)))
 		return err;
 	for (int i = 0; i < db_rows(res); i++)
 		auth_revoke(r, db_get(res, i, "id"));
 	if (ended)
 		*ended = db_rows(res);
 	return 0;
+}
+
+int
+session_end(struct req *r, const char *session, const char *device, const char *reason, int *ended)
+{
+	return end(r, session, device, NULL, reason, ended);
+}
+
+int
+session_end_others(struct req *r, const char *reason, int *ended)
+{
+	return end(r, NULL, NULL, r->session, reason, ended);
 }

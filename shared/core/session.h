@@ -29,5 +29,7 @@ int session_refresh(struct req *r, const char *session, const char *refresh, str
 /* End sessions of the caller: the one given, else all of the device given, else all.  *ended (may be NULL)
  * gets their number.  Sockets close, access tokens die at once. */
 int session_end(struct req *r, const char *session, const char *device, const char *reason, int *ended);
+/* End all sessions of the caller but the one of this request. */
+int session_end_others(struct req *r, const char *reason, int *ended);
 
 #endif

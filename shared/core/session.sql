@@ -31,12 +31,13 @@ SELECT id, emit('session.revoked', NULL, NULL, ARRAY[account_id],
 FROM ended;
 
 -- name: session_end :many
--- End one session of the caller, or with no id all of them, or with a device all of that device.
+-- End one session of the caller, or with no id all of them, or with a device all of that device; never the one excepted.
 WITH ended AS (
 	UPDATE session SET revoked_at = now()
 	WHERE account_id = :me::uuid AND revoked_at IS NULL
 		AND (:id::uuid IS NULL OR id = :id::uuid)
 		AND (:ofDevice::uuid IS NULL OR device_id = :ofDevice::uuid)
+		AND (:except::uuid IS NULL OR id <> :except::uuid)
 	RETURNING id, account_id, revoked_at)
 SELECT id, revoked_at, emit('session.revoked', NULL, NULL, ARRAY[account_id],
 	jsonb_build_object('sessionId', id, 'reason', :reason::text)) AS _event

@@ -2,6 +2,7 @@
 #include "devices.gen.h"
 
 #include "conf.h"
+#include "core/account.h"
 #include "core/prekey.h"
 #include "core/session.h"
 #include "core_sql.h"
@@ -52,19 +53,13 @@ device_change(struct req *r, const struct device_change_in *in)
 	return resp_row(r, 200, row);
 }
 
-/* The sessions go first, by the function that also kills access tokens; of a device that is not the
- * caller's none are found, and device_revoke answers 404. */
 int
 device_remove(struct req *r, const struct device_remove_in *in)
 {
 	struct db_res *row;
-	int err;
+	int err = account_device_revoke(r, in->deviceId, &row);
 
-	if ((err = db_begin(r)) ||
-	    (err = session_end(r, NULL, in->deviceId, "device_removed", NULL)) ||
-	    (err = sql_device_revoke(r, &row, in->deviceId)) || (err = db_commit(r)))
-		return err;
-	return resp_row(r, 200, row);
+	return err ? err : resp_row(r, 200, row);
 }
 
 int

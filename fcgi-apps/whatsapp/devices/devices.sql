@@ -18,6 +18,3 @@ SELECT id, _event FROM device_add(:me::uuid, :device::uuid, :name, :platform, :f
 -- name: device_change :one
 SELECT id, _event FROM device_update(:me::uuid, :deviceId::uuid, :device::uuid, :name, :platform, :pushToken,
 	:websocketCapable::boolean);
-
--- name: device_revoke :one
-SELECT id, revoked_at AS "revokedAt", _event FROM device_revoke(:me::uuid, :deviceId::uuid, :device::uuid);
