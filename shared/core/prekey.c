@@ -70,3 +70,24 @@ prekey_store(struct req *r, const char *device, const char *identity, const stru
 	out->first = db_bool(res, 0, "first");
 	return 0;
 }
+
+int
+prekey_publish_signed(
+    struct req *r, const char *device, const struct signed_prekey *k, struct db_res **row)
+{
+	const char *key, *identity;
+	struct db_res *res;
+	int err;
+
+	if ((err = prekey_public(r, k->key_field, k->key, &key)) ||
+	    (err = sql_prekey_identity(r, &res, device)))
+		return err;
+	identity = db_rows(res) ? db_get(res, 0, "identity_key") : NULL;
+	if (!identity)
+		return req_fail(r, ERR_CONFLICT, NULL, "The device has no identity key yet");
+	if (!signature_verify_prekey(identity, k->key, k->signature))
+		return req_fail(r, ERR_VALIDATION, k->signature_field,
+		    "was not made with the identity key over this prekey");
+	return sql_signed_prekey_publish(
+	    r, row, device, identity, key, spelled(r, k->signature), db_int_text(r, k->key_id));
+}

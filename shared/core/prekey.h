@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct db_res;
 struct req;
 
 struct prekeys { /* base64, named in errors as the documents name them */
@@ -40,5 +41,17 @@ int prekey_public(struct req *r, const char *field, const char *key, const char 
  * the device is registered under another identity. */
 int prekey_store(struct req *r, const char *device, const char *identity,
     const struct prekeys *keys, struct prekey_stock *out);
+
+struct signed_prekey {
+	const char *key, *signature;             /* base64 */
+	int64_t key_id;                          /* the owner's number */
+	const char *key_field, *signature_field; /* how errors name them */
+};
+
+/* Check a signed prekey under the identity of a device of the caller and put it into force; *row is
+ * it. ERR_VALIDATION naming the input, ERR_CONFLICT when the device has no identity, or another one
+ * by now, or the number stands for another key. */
+int prekey_publish_signed(
+    struct req *r, const char *device, const struct signed_prekey *k, struct db_res **row);
 
 #endif
