@@ -36,7 +36,7 @@ SELECT m.id, m.conversation_id, m.seq, m.sender_id, m.sender_device_id, m.kind, 
 	CASE WHEN m.meta ? 'sealed' THEN sealed_lines(m.id) END AS bodies,
 	c.direct_low || ',' || c.direct_high AS recipients,
 	CASE WHEN c.kind = 'direct' THEN c.member_version ELSE (
-		SELECT greatest(max(s.joined_version) FILTER (WHERE s.joined_seq < m.seq),
+		SELECT greatest(max(s.joined_version) FILTER (WHERE coalesce(s.entered_seq, s.joined_seq) < m.seq),
 			max(s.left_version) FILTER (WHERE s.left_seq < m.seq))
 		FROM member s WHERE s.conversation_id = m.conversation_id) END AS member_version
 FROM message m JOIN conversation c ON c.id = m.conversation_id

@@ -111,6 +111,16 @@ def test_a_dm_without_messages_is_on_the_list_of_who_opened_it(ann, ben):
     assert other == dm
 
 
+def test_a_dm_that_a_failed_send_opened_is_on_nobody_elses_list(ann, ben, alice):
+    alice.publish_keys()
+    made = ann.post("/broadcasts", {"name": "news"})["id"]
+    ann.post(f"/broadcasts/{made}/recipients", {"user_id": alice.id})
+    answer = ann.post(f"/broadcasts/{made}/messages", {"recipients": [{"user_id": alice.id, "ciphertexts": [
+        {"recipient_device_id": "none", "ciphertext": "eA=="}]}]})
+    assert answer["results"][0]["status"] == "devices"
+    assert ids(here(alice)) == []
+
+
 def test_the_first_message_puts_it_on_the_list_of_the_other(ann, ben):
     dm = ann.direct(ben)
     assert there(ann).say(ben)["conversationId"] == dm
@@ -140,8 +150,10 @@ def test_a_dm_has_no_subject(ann, ben):
 def test_nobody_is_not_somebody(farm, ann, ben):
     error = ann.post("/conversations", {"type": "DM", "participants": [str(uuid.uuid4())]}, 422)
     assert named(error, "participants")["code"] == "VALIDATION_ERROR"
+    dm = ann.direct(ben)
     farm.sql("UPDATE account SET deleted_at = now() WHERE id = %s", ben.id)
     named(make_dm(ann, ben, 422), "participants")
+    assert shown(ann, dm)["id"] == dm
 
 
 def test_a_block_closes_a_dm_and_opens_none(ann, ben, cleo):
@@ -275,6 +287,35 @@ def test_a_group_has_room_for_so_many(farm, ann, ben, user, team):
     named(add(ann, team, user(), 422), "user_id")
     remove(ann, team, ben)
     add(ann, team, user())
+
+
+def test_the_farm_has_a_limit_of_its_own(farm, ann, ben, cleo, user):
+    with settings(farm, "sentinal-conversations", **{"group.max": "3"}):
+        body = {"type": "GROUP", "subject": "small", "participants": [ben.id, cleo.id, user().id]}
+        named(ann.post("/conversations", body, 422), "participants")
+        group = ann.group(ben)
+        link = link_of(ann, group)
+        add(ann, group, cleo)
+        named(add(ann, group, user(), 422), "user_id")
+        join(user(), link, 409)
+        assert len(roles(ann, group)) == 3
+
+
+def test_a_stranger_changes_nothing(ann, ben, cleo, user, team):
+    dan, dm = user(), ann.direct(ben)
+    for conversation in (team, dm, str(uuid.uuid4()), "team"):
+        path = f"/conversations/{conversation}"
+        dan.get(path, 404)
+        dan.put(path, {"subject": "mine"}, 404)
+        dan.delete(path, expect=404)
+        dan.get(f"{path}/participants", 404)
+        add(dan, conversation, dan, 404)
+        remove(dan, conversation, ben, 404)
+        remove(dan, conversation, dan, 404)
+        role(dan, conversation, ben, "admin", 404)
+        link_of(dan, conversation, 404)
+    assert roles(ann, team) == {ann.id: "owner", ben.id: "member", cleo.id: "member"}
+    assert shown(ann, team)["subject"] == "Team Chat" and ids(dan, archived="all") == []
 
 
 def test_people_see_what_comes_after_them(ann, ben, user, team):
