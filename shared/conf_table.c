@@ -146,6 +146,7 @@ const struct setting conf_table[] = {
 	DURATION("relay.ping", "25s", "1s", "1h", "Time between pings"),
 	DURATION("relay.idle", "75s", "2s", "1d", "A connection that shows no life for so long is closed"),
 	SIZE("relay.log_bytes", "32m", "1m", "16g", "Encoded events the relay keeps for slow and resuming clients"),
+	DURATION("relay.max_lag", "10s", "1s", "1h", "Age of a waiting event from which on clients are told that events are late, and the relay is not ready"),
 	COUNT("relay.gap_ms", "5000", "0", "60000", "Milliseconds to wait for a missing sequence number"),
 	TEXT("relay.origins", "", "Foreign Origin headers that are allowed, separated by blanks; the server's own always is"),
 	COUNT("relay.processes", "1", "1", "16", "Processes that share the connections; each keeps a log of relay.log_bytes"),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "account.h"
 #include "call.h"
+#include "capacity.h"
 #include "conf.h"
 #include "deliver.h"
 #include "limits.h"
@@ -20,19 +21,11 @@
 #include "share.h"
 #include "sign_in.h"
 #include "tally.h"
-
-enum {
-	WHEEL = 512, /* slots of a second */
-	CLOSING_SECONDS = 5,
-};
+#include "wheel.h"
 
 static struct {
-	struct conn *wheel[WHEEL];
-	uint32_t turned; /* second up to which the wheel has turned */
-	struct timer tick, drain;
 	size_t count, live;
-	int64_t drain_step;
-	void (*drained)(void);
+	uint64_t upgraded[DIALECTS];
 } conns;
 
 uint32_t
@@ -53,124 +46,18 @@ conn_count_live(void)
 	return conns.live;
 }
 
-/* ---- time ----------------------------------------------------------------------------------- */
-
-static uint32_t
-least(uint32_t a, uint32_t b)
+const uint64_t *
+conn_count_upgraded(void)
 {
-	return a < b ? a : b;
+	return conns.upgraded;
 }
 
-/* The second at which something must be looked at, unless the client has shown life until then. */
-static uint32_t
-due_at(const struct conn *c)
+void
+conn_upgraded(struct conn *c)
 {
-	uint32_t at;
-
-	if (c->state == CONN_CLOSING)
-		return c->since + CLOSING_SECONDS;
-	if (c->state < CONN_REPLAY)
-		return c->since + (uint32_t)conf_int("relay.auth_timeout");
-	at = least(c->pinged + (uint32_t)conf_int("relay.ping"),
-	    c->heard + (uint32_t)conf_int("relay.idle"));
-	return c->ends ? least(at, c->ends) : at;
-}
-
-static void
-wheel_leave(struct conn *c)
-{
-	*(c->wheel_prev ? &c->wheel_prev->wheel_next : &conns.wheel[c->slot]) = c->wheel_next;
-	if (c->wheel_next)
-		c->wheel_next->wheel_prev = c->wheel_prev;
-}
-
-/* At second at, or as far ahead as the wheel reaches. */
-static void
-wheel_enter(struct conn *c, uint32_t at)
-{
-	if (at <= conns.turned)
-		at = conns.turned + 1;
-	if (at > conns.turned + WHEEL - 1)
-		at = conns.turned + WHEEL - 1;
-	c->slot = (uint16_t)(at % WHEEL);
-	c->wheel_prev = NULL;
-	c->wheel_next = conns.wheel[c->slot];
-	if (c->wheel_next)
-		c->wheel_next->wheel_prev = c;
-	conns.wheel[c->slot] = c;
-}
-
-static void
-reschedule(struct conn *c)
-{
-	wheel_leave(c);
-	wheel_enter(c, due_at(c));
-}
-
-static void
-ping(struct conn *c)
-{
-	uint8_t frame[WS_HEAD_MAX];
-
-	c->pinged = conn_clock();
-	conn_write(c, frame, ws_head(frame, WS_PING, 0));
-}
-
-static void
-auth_time_is_over(struct conn *c)
-{
-	if (c->state == CONN_HTTP) {
-		conn_free(c);
-	} else if (c->state == CONN_SIGNING) {
-		/* Credentials came in time; it is us who cannot judge them. */
-		conn_end(c, CLOSE_GOING_AWAY, "cannot sign in at the moment");
-	} else {
-		conn_end(c, CLOSE_TOKEN, "no token in time");
-	}
-}
-
-static void
-look_at(struct conn *c)
-{
-	uint32_t now = conn_clock();
-
-	if (due_at(c) > now || c->leaving) {
-		reschedule(c);
-		return;
-	}
-	if (c->state == CONN_CLOSING) {
-		conn_free(c);
-		return;
-	}
-	if (c->state < CONN_REPLAY) {
-		auth_time_is_over(c);
-		return;
-	}
-	if (c->ends && c->ends <= now)
-		conn_end(c, CLOSE_TOKEN, "token expired");
-	else if (c->heard + (uint32_t)conf_int("relay.idle") <= now)
-		conn_end(c, CLOSE_IDLE, "no sign of life");
-	else
-		ping(c);
-	reschedule(c);
-}
-
-static void
-on_tick(struct timer *t)
-{
-	uint32_t now = conn_clock();
-	struct conn *c, *next;
-
-	loop_timer(t, 1000);
-	if (now - conns.turned >= WHEEL)
-		conns.turned = now - WHEEL + 1; /* we slept: look at every slot once */
-	while (conns.turned < now) {
-		conns.turned++;
-		for (c = conns.wheel[conns.turned % WHEEL]; c; c = next) {
-			next = c->wheel_next;
-			look_at(c);
-		}
-	}
+	c->state = CONN_OPEN;
+	c->since = conn_clock();
+	conns.upgraded[c->dialect]++;
 }
 
 /* ---- coming and going ----------------------------------------------------------------------- */
@@ -212,7 +99,7 @@ conn_new(int fd, int dialect, uint64_t address)
 		free(c);
 		return;
 	}
-	wheel_enter(c, due_at(c));
+	wheel_enter(c);
 	count(1);
 }
 
@@ -224,7 +111,8 @@ conn_adopt(struct conn *c)
 		return false;
 	if (c->address)
 		tally_add(TALLY_ADDRESS, c->address, false);
-	wheel_enter(c, due_at(c));
+	conns.upgraded[c->dialect] += c->state != CONN_HTTP;
+	wheel_enter(c);
 	count(1);
 	return true;
 }
@@ -298,6 +186,7 @@ detach(struct conn *c)
 {
 	if (c->state == CONN_REPLAY)
 		replay_leave(c);
+	conns.upgraded[c->dialect] -= c->state != CONN_HTTP;
 	c->state = CONN_CLOSING;
 	sign_in_forget(c);
 	call_forget(c);
@@ -414,10 +303,21 @@ conn_say(struct conn *c, const char *text, size_t n)
 	conn_write(c, text, n);
 }
 
+/* Those who may come back are told when, so that they do not all come at once. */
+static const char *
+advice(unsigned code, const char *reason, char *out, size_t size)
+{
+	if (code < CLOSE_IDLE || code > CLOSE_GOING_AWAY)
+		return reason;
+	snprintf(out, size, "%.90s; retry=%u", reason, capacity_delay_ms());
+	return out;
+}
+
 void
 conn_end(struct conn *c, unsigned code, const char *reason)
 {
 	uint8_t frame[2 + WS_CONTROL_MAX];
+	char text[WS_CONTROL_MAX];
 
 	if (c->fd < 0 || c->state == CONN_CLOSING || c->leaving)
 		return;
@@ -431,93 +331,6 @@ conn_end(struct conn *c, unsigned code, const char *reason)
 	c->state = CONN_CLOSING;
 	c->code = (uint16_t)code;
 	c->since = conn_clock();
-	conn_write(c, frame, ws_close(frame, c->code, reason));
-	reschedule(c);
-}
-
-/* ---- all of them ---------------------------------------------------------------------------- */
-
-void
-conn_each(void (*fn)(struct conn *c, void *ctx), void *ctx)
-{
-	struct conn *c, *next;
-
-	for (int i = 0; i < WHEEL; i++) {
-		for (c = conns.wheel[i]; c; c = next) {
-			next = c->wheel_next;
-			if (c->state != CONN_HTTP && c->state != CONN_CLOSING)
-				fn(c, ctx);
-		}
-	}
-}
-
-struct conn *
-conn_find(bool (*fn)(struct conn *c, void *ctx), void *ctx)
-{
-	for (int i = 0; i < WHEEL; i++)
-		for (struct conn *c = conns.wheel[i]; c; c = c->wheel_next)
-			if (fn(c, ctx))
-				return c;
-	return NULL;
-}
-
-static void
-end_one(struct conn *c)
-{
-	if (c->state == CONN_HTTP)
-		conn_free(c);
-	else
-		conn_end(c, CLOSE_GOING_AWAY, "the relay is stopping");
-}
-
-/* End up to most of those in a slot (which moves them to another); answers how many. */
-static int64_t
-end_some(int slot, int64_t most)
-{
-	struct conn *c, *next;
-	int64_t told = 0;
-
-	for (c = conns.wheel[slot]; c && told < most; c = next) {
-		next = c->wheel_next;
-		if (c->state == CONN_CLOSING)
-			continue;
-		end_one(c);
-		told++;
-	}
-	return told;
-}
-
-/* A slice of the connections every 10 ms; when all are gone, or 2 s after the last was told, it is
- * over. */
-static void
-on_drain(struct timer *t)
-{
-	static int64_t patience = -1;
-	int64_t told = 0;
-
-	for (int slot = 0; slot < WHEEL && told < conns.drain_step; slot++)
-		told += end_some(slot, conns.drain_step - told);
-	if (!told && patience < 0)
-		patience = loop_now() + 2000;
-	if (!conns.count || (patience >= 0 && loop_now() >= patience))
-		conns.drained();
-	else
-		loop_timer(t, 10);
-}
-
-void
-conn_drain(int64_t ms, void (*done)(void))
-{
-	conns.drained = done;
-	conns.drain_step = (int64_t)conns.count / (ms / 10 + 1) + 1;
-	conns.drain.fire = on_drain;
-	loop_timer(&conns.drain, 0);
-}
-
-void
-conn_start(void)
-{
-	conns.turned = conn_clock();
-	conns.tick.fire = on_tick;
-	loop_timer(&conns.tick, 1000);
+	conn_write(c, frame, ws_close(frame, c->code, advice(code, reason, text, sizeof(text))));
+	wheel_again(c);
 }

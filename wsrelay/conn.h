@@ -99,7 +99,6 @@ struct conn {
 	uint64_t address;    /* key of its tally (limits.h); 0: not known */
 };
 
-void conn_start(void);
 /* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide.
  * address is a key of limits.h, 0 while it is not known. */
 void conn_new(int fd, int dialect, uint64_t address);
@@ -117,6 +116,9 @@ void conn_let_go(struct conn *c);
 uint32_t conn_clock(void); /* seconds, steady */
 size_t conn_count(void);
 size_t conn_count_live(void);
+const uint64_t *conn_count_upgraded(void); /* by dialect */
+/* Its request was answered: from now on it speaks WebSocket. */
+void conn_upgraded(struct conn *c);
 
 void conn_say(struct conn *c, const char *text, size_t n);
 void conn_write(struct conn *c, const void *p, size_t n); /* bytes that no frame is put around */

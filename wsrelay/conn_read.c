@@ -9,6 +9,7 @@
 #include "handshake.h"
 #include "map.h"
 #include "metrics.h"
+#include "wheel.h"
 
 enum {
 	READ_SIZE = 65536, /* at most this a turn from one client */
@@ -64,6 +65,8 @@ on_control(struct conn *c, struct ws_parser *p)
 		on_close(c, p);
 		return;
 	}
+	if (p->control_op == WS_PONG)
+		wheel_pong(p->control, p->control_n);
 	if (p->control_op == WS_PONG || c->state == CONN_CLOSING)
 		return;
 	if (says_too_much(c) || (c->out && c->out->n - c->out->at > CONN_OWN_MAX)) {

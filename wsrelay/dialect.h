@@ -26,6 +26,7 @@ struct ready {          /* a connection is signed in */
 	const char *cursor;
 	struct uid account, session;
 	long heartbeat_seconds, expires_in; /* until the token ends */
+	unsigned retry_ms; /* when it is cut off without a word, it shall wait so long */
 };
 
 struct dialect {

@@ -73,9 +73,9 @@ ready(struct conn *c, const struct ready *r)
 	say(c,
 	    "{\"type\":\"ready\",\"data\":{\"cursor\":\"%s\",\"sessionId\":\"%s\",\"accountId\":\"%"
 	    "s\","
-	    "\"recovered\":%s,\"heartbeatSeconds\":%ld,\"expiresInSeconds\":%ld}}",
+	    "\"recovered\":%s,\"heartbeatSeconds\":%ld,\"expiresInSeconds\":%ld,\"retryMs\":%u}}",
 	    r->cursor, session, account, r->recovered ? "true" : "false", r->heartbeat_seconds,
-	    r->expires_in);
+	    r->expires_in, r->retry_ms);
 }
 
 static void

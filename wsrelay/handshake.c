@@ -152,8 +152,7 @@ upgrade(struct conn *c, const struct http_request *r)
 	    offers(r, d->protocol) ? d->protocol : "", offers(r, d->protocol) ? "\r\n" : "");
 	conn_write(c, head, (size_t)n);
 	metrics->handshakes++;
-	c->state = CONN_OPEN;
-	c->since = conn_clock();
+	conn_upgraded(c);
 	d->opened(c, r);
 }
 

@@ -4,13 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "conf.h"
 #include "conn.h"
 #include "log.h"
 #include "pg.h"
 #include "share.h"
 #include "stream.h"
-
-enum { LAG_SECONDS = 10 };
 
 static struct {
 	bool degraded, stopping;
@@ -22,7 +21,9 @@ trouble(void)
 {
 	if (!stream_connected())
 		return "stream";
-	return pg_up() ? NULL : "database";
+	if (!pg_up())
+		return "database";
+	return stream_lag() > (double)conf_int("relay.max_lag") ? "lag" : NULL;
 }
 
 static void
@@ -100,7 +101,7 @@ health_note(void)
 		n += (size_t)snprintf(out + n, size - n, "stream: loading\n");
 	if (!pg_up())
 		n += (size_t)snprintf(out + n, size - n, "database: %.120s\n", pg_reason());
-	if (lag > LAG_SECONDS)
+	if (lag > (double)conf_int("relay.max_lag"))
 		n += (size_t)snprintf(out + n, size - n, "lag: %.1f s\n", lag);
 	out[n] = '\0';
 	share_mine->ready = !n;

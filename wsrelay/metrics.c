@@ -2,7 +2,9 @@
 #include "metrics.h"
 
 #include <stddef.h>
+#include <string.h>
 #include "account.h"
+#include "capacity.h"
 #include "conn.h"
 #include "deliver.h"
 #include "evlog.h"
@@ -62,12 +64,6 @@ metrics_add(struct metrics *sum, const struct metrics *one)
 			count_code(sum, one->closed[i].code, one->closed[i].n);
 }
 
-static void
-count_surface(struct conn *c, void *upgraded)
-{
-	((uint64_t *)upgraded)[c->dialect]++;
-}
-
 void
 metrics_note(void)
 {
@@ -78,12 +74,13 @@ metrics_note(void)
 	    .log_entries = evlog_entries(),
 	    .log_bytes = evlog_bytes(),
 	    .backlog = stream_backlog(),
+	    .capacity = (uint64_t)capacity_own(),
 	    .lag_us = (uint64_t)(stream_lag() * 1e6),
 	    .redis_up = stream_connected(),
 	    .database_up = pg_up()};
 	struct order_counts counts = stream_counts();
 
-	conn_each(count_surface, now.upgraded);
+	memcpy(now.upgraded, conn_count_upgraded(), sizeof(now.upgraded));
 	share_mine->gauges = now;
 	metrics->duplicates = counts.duplicates;
 	metrics->gaps_waited = counts.gaps_waited;

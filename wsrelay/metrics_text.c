@@ -74,6 +74,8 @@ connections(struct buf *out, const struct metrics *m, const struct gauges *g)
 	    (double)g->accounts);
 	counter(out, "accepted_total", "Sockets accepted", m->accepted);
 	counter(out, "refused_total", "Requests refused before an upgrade", m->refused);
+	gauge(out, "capacity", "Clients that can be taken back in a second, as measured",
+	    (double)g->capacity);
 	head(out, "limited_total", "counter", "Connections turned away by a limit");
 	labelled(out, "limited_total", "limit", "address", m->limited_address);
 	labelled(out, "limited_total", "limit", "account", m->limited_account);
@@ -172,6 +174,7 @@ add_gauges(struct gauges *sum, const struct gauges *one)
 	sum->log_entries += one->log_entries;
 	sum->log_bytes += one->log_bytes;
 	sum->backlog += one->backlog;
+	sum->capacity += one->capacity;
 	if (one->lag_us > sum->lag_us)
 		sum->lag_us = one->lag_us;
 	sum->redis_up &= one->redis_up;

@@ -3,33 +3,16 @@
 
 #include <stdlib.h>
 #include "map.h"
+#include "order_lane.h"
 #include "recent.h"
 
 enum {
-	LANES = 65536,    /* conversations whose last sequence is remembered */
 	RECENT = 1 << 18, /* event ids remembered */
 	STEP_MS =
 	    100, /* a longer pause between two looks at the clock was not waiting but sleeping */
+	ASK_MS = 100, /* a missing message is late by now; what workers publish at the same moment
+			 is not */
 	COLD_MS = 10, /* wait before the first message of a conversation while the past is read */
-};
-
-/* A conversation.  Messages in its queue are sorted by sequence, all above .last; everything else
- * stands where it arrived.  Entries that were put before earlier ones are marked, so the first
- * unmarked one has the lowest position: what was put in always stands before something that came
- * earlier. */
-struct lane {
-	struct uid id;
-	int64_t last; /* sequence that left; -1 while unknown */
-	int64_t top;  /* greatest sequence ever put into the queue */
-	struct item *head, *tail;
-	struct lane *newer, *older; /* by use */
-	int held;                   /* place in order.held, or -1 */
-};
-
-struct item {
-	struct item *next;
-	struct rt_event *ev;
-	bool put_in, counted;
 };
 
 struct order {
@@ -43,8 +26,7 @@ struct order {
 	int64_t clock, passed; /* time in which everything was read; how much of it counts yet */
 	int64_t asked_ms;      /* when that was last looked at */
 	struct recent seen;
-	struct map lanes;
-	struct lane *newest, *oldest;
+	struct lanes lanes;
 	struct lane *held[CURSOR_HOLDS];
 	int n_held;
 	struct rt_event *loose[CURSOR_HOLDS]; /* late messages whose members are not known */
@@ -64,30 +46,12 @@ order_new(const struct order_ops *ops, void *ctx, int64_t gap_ms)
 	return o;
 }
 
-static void
-free_lane(struct lane *lane)
-{
-	while (lane->head) {
-		struct item *item = lane->head;
-
-		lane->head = item->next;
-		rt_event_free(item->ev);
-		free(item);
-	}
-	free(lane);
-}
-
 void
 order_free(struct order *o)
 {
-	struct lane *lane;
-
 	if (!o)
 		return;
-	while ((lane = o->oldest)) {
-		o->oldest = lane->newer;
-		free_lane(lane);
-	}
+	lanes_free(&o->lanes);
 	while (o->wait_head) {
 		struct rt_event *ev = o->wait_head;
 
@@ -96,7 +60,6 @@ order_free(struct order *o)
 	}
 	for (int i = 0; i < o->n_loose; i++)
 		rt_event_free(o->loose[i]);
-	map_free(&o->lanes);
 	recent_free(&o->seen);
 	free(o);
 }
@@ -141,58 +104,7 @@ order_counts(const struct order *o)
 	return &o->counts;
 }
 
-/* ---- lanes ---------------------------------------------------------------------------------- */
-
-static void
-unlink_lane(struct order *o, struct lane *lane)
-{
-	*(lane->newer ? &lane->newer->older : &o->newest) = lane->older;
-	*(lane->older ? &lane->older->newer : &o->oldest) = lane->newer;
-}
-
-static void
-link_newest(struct order *o, struct lane *lane)
-{
-	lane->newer = NULL;
-	lane->older = o->newest;
-	*(o->newest ? &o->newest->newer : &o->oldest) = lane;
-	o->newest = lane;
-}
-
-static void
-forget_oldest(struct order *o)
-{
-	struct lane *lane = o->oldest;
-
-	while (lane && lane->held >= 0)
-		lane = lane->newer;
-	if (!lane)
-		return;
-	unlink_lane(o, lane);
-	map_remove(&o->lanes, lane->id);
-	free_lane(lane);
-}
-
-static struct lane *
-lane_of(struct order *o, const struct rt_event *ev, bool make)
-{
-	struct lane *lane = map_get(&o->lanes, ev->conversation);
-
-	if (lane) {
-		unlink_lane(o, lane);
-		link_newest(o, lane);
-	} else if (make) {
-		if (o->lanes.used >= LANES)
-			forget_oldest(o);
-		lane = must_zalloc(sizeof(*lane));
-		lane->id = ev->conversation;
-		lane->last = -1;
-		lane->held = -1;
-		map_put(&o->lanes, lane);
-		link_newest(o, lane);
-	}
-	return lane;
-}
+/* ---- holding ------------------------------------------------------------------------------- */
 
 static bool
 room_to_hold(const struct order *o)
@@ -209,35 +121,15 @@ release(struct order *o, struct lane *lane)
 	lane->held = -1;
 }
 
-/* Messages go before the first one with a greater sequence, everything else to the end. */
 static void
 enqueue(struct order *o, struct lane *lane, struct rt_event *ev)
 {
-	struct item *item = must_zalloc(sizeof(*item)), **at = &lane->head;
-
-	item->ev = ev;
 	ev->held_ms = o->clock;
 	if (lane->held < 0) {
 		lane->held = o->n_held;
 		o->held[o->n_held++] = lane;
 	}
-	if (!ev->seq || ev->seq >= lane->top) {
-		if (ev->seq)
-			lane->top = ev->seq;
-		*(lane->tail ? &lane->tail->next : &lane->head) = item;
-		lane->tail = item;
-		return;
-	}
-	while (*at && (*at)->ev->seq <= ev->seq)
-		at = &(*at)->next;
-	if (!*at) {
-		lane->tail->next = item;
-		lane->tail = item;
-		return;
-	}
-	item->put_in = true;
-	item->next = *at;
-	*at = item;
+	lane_put(lane, ev);
 }
 
 /* ---- leaving -------------------------------------------------------------------------------- */
@@ -272,6 +164,19 @@ waited(const struct order *o, const struct rt_event *ev, int64_t ms)
 	       (o->at.ms > ev->pos.ms && o->at.ms - ev->pos.ms > (uint64_t)ms);
 }
 
+/* It was held for a while: let it be found out whether what it waits for is there at all. */
+static void
+ask_for_missing(struct order *o, struct lane *lane)
+{
+	struct item *item = lane->head;
+	int64_t from = lane->last >= 0 ? lane->last + 1 : item->ev->seq - 1;
+
+	if (!o->ops->missing || item->asked || o->passed - item->ev->held_ms < ASK_MS)
+		return;
+	item->asked = true;
+	o->ops->missing(o->ctx, lane->id, from, item->ev->seq - 1);
+}
+
 static bool
 head_may_leave(struct order *o, struct lane *lane)
 {
@@ -287,8 +192,10 @@ head_may_leave(struct order *o, struct lane *lane)
 		item->counted = true;
 		o->counts.gaps_waited++;
 	}
-	if (!waited(o, item->ev, ms))
+	if (!waited(o, item->ev, ms)) {
+		ask_for_missing(o, lane);
 		return false;
+	}
 	o->counts.gaps_given_up += ms > COLD_MS;
 	return true;
 }
@@ -297,18 +204,23 @@ static void
 drain(struct order *o, struct lane *lane)
 {
 	while (lane->head && head_may_leave(o, lane)) {
-		struct item *item = lane->head;
+		struct rt_event *ev = lane_take(lane);
 
-		lane->head = item->next;
-		if (!lane->head) {
-			lane->tail = NULL;
+		if (!lane->head)
 			release(o, lane);
-		}
-		if (item->ev->seq && item->ev->seq > lane->last)
-			lane->last = item->ev->seq;
-		emit(o, item->ev);
-		free(item);
+		if (ev->seq && ev->seq > lane->last)
+			lane->last = ev->seq;
+		emit(o, ev);
 	}
+}
+
+void
+order_gone(struct order *o, struct uid conversation, int64_t seq)
+{
+	struct lane *lane = map_get(&o->lanes.map, conversation);
+
+	if (lane && lane->head && lane->last < seq && seq < lane->head->ev->seq)
+		lane->last = seq;
 }
 
 static void
@@ -376,7 +288,9 @@ admit(struct order *o, struct rt_event *ev)
 		rt_event_free(ev);
 		return true;
 	}
-	lane = ev->has_conversation ? lane_of(o, ev, ev->seq || !o->ops->known(o->ctx, ev)) : NULL;
+	lane = ev->has_conversation
+		   ? lanes_get(&o->lanes, ev->conversation, ev->seq || !o->ops->known(o->ctx, ev))
+		   : NULL;
 	if (!lane) {
 		o->at = ev->pos;
 		emit(o, ev);
@@ -395,7 +309,7 @@ order_feed(struct order *o, struct rt_event *ev)
 	o->wait_tail = ev;
 	o->backlog++;
 	o->ops->known(o->ctx, ev); /* look-ups of a batch go out together */
-	if (ev->seq > 1 && ev->pos.ms >= o->warm_until && !map_get(&o->lanes, ev->conversation))
+	if (ev->seq > 1 && ev->pos.ms >= o->warm_until && !map_get(&o->lanes.map, ev->conversation))
 		o->ops->predecessor(o->ctx, ev);
 }
 
@@ -491,16 +405,6 @@ order_settled(struct order *o)
 
 /* ---- the cursor ----------------------------------------------------------------------------- */
 
-static struct rt_pos
-lowest(const struct lane *lane)
-{
-	const struct item *item = lane->head;
-
-	while (item->put_in)
-		item = item->next;
-	return item->ev->pos;
-}
-
 void
 order_cursor(const struct order *o, struct cursor *out)
 {
@@ -508,7 +412,7 @@ order_cursor(const struct order *o, struct cursor *out)
 	out->holds = 0;
 	for (int i = 0; i < o->n_held; i++)
 		out->hold[out->holds++] = (struct cursor_hold){o->held[i]->id.lo,
-		    lowest(o->held[i]), o->held[i]->last > 0 ? o->held[i]->last : 0};
+		    lane_lowest(o->held[i]), o->held[i]->last > 0 ? o->held[i]->last : 0};
 	for (int i = 0; i < o->n_loose; i++)
 		out->hold[out->holds++] = (struct cursor_hold){0, o->loose[i]->pos, 0};
 }

@@ -40,6 +40,9 @@ struct order_ops {
 	/* May the message before this one still be missing?  Asked of conversations that are not
 	 * remembered. */
 	enum predecessor_answer (*predecessor)(void *ctx, struct rt_event *ev);
+	/* Messages that are waited for have not come for a while; order_gone() when they never
+	 * will. May be NULL. */
+	void (*missing)(void *ctx, struct uid conversation, int64_t from, int64_t to);
 };
 
 struct order_counts {
@@ -60,6 +63,8 @@ void order_feed(struct order *o, struct rt_event *ev);
  * while all_read says that nothing published so far is still unread: after a pause the missing
  * message may be in what comes next. */
 void order_pump(struct order *o, int64_t now_ms, bool all_read);
+/* Up to that sequence nothing of the conversation will come any more; pump then. */
+void order_gone(struct order *o, struct uid conversation, int64_t seq);
 /* In how many milliseconds to pump again because a gap is waited for; -1 when there is none. */
 int64_t order_wait(struct order *o);
 /* Nothing waits but for missing messages. */

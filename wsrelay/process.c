@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "call_route.h"
+#include "capacity.h"
 #include "conf.h"
 #include "conn.h"
 #include "deliver.h"
@@ -19,6 +20,7 @@
 #include "loop.h"
 #include "members.h"
 #include "metrics.h"
+#include "missing.h"
 #include "pg.h"
 #include "predecessor.h"
 #include "queue.h"
@@ -26,6 +28,7 @@
 #include "share.h"
 #include "sign_in.h"
 #include "stream.h"
+#include "wheel.h"
 
 enum { BEAT_MS = 200 };
 
@@ -155,6 +158,7 @@ on_beat(struct timer *t)
 {
 	loop_timer(t, BEAT_MS);
 	share_mine->beat_ms = loop_now();
+	health_changed(); /* the lag may have passed its limit, one way or the other */
 	health_note();
 	metrics_note();
 }
@@ -166,6 +170,7 @@ after_turn(void)
 	sign_in_flush();
 	members_flush();
 	predecessor_flush();
+	missing_flush();
 	deliver_flush();
 	queue_flush();
 	handover_check();
@@ -179,9 +184,11 @@ process_run(const struct process *p)
 	loop_init();
 	share_take(p->slot, p->number);
 	take_signals();
-	conn_start();
+	wheel_start();
+	capacity_start();
 	members_start(stream_members_came);
 	predecessor_start(stream_members_came);
+	missing_start(stream_gone);
 	sign_in_start();
 	replay_start();
 	queue_start();

@@ -202,6 +202,28 @@ on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 	call.done(call.ctx, reply);
 }
 
+static struct call *
+new_call(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx)
+{
+	struct call *call = must_alloc(sizeof(*call));
+
+	*call = (struct call){r, done, ctx};
+	return call;
+}
+
+static bool
+was_sent(struct rds *r, struct call *call, int err)
+{
+	if (err != REDIS_OK) {
+		free(call);
+		return false;
+	}
+	r->waiting++;
+	if (!r->limit.due)
+		set_limit(r);
+	return true;
+}
+
 bool
 rds_command(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx,
     const char *fmt, ...)
@@ -212,19 +234,23 @@ rds_command(struct rds *r, void (*done)(void *ctx, const redisReply *reply), voi
 
 	if (!r->up)
 		return false;
-	call = must_alloc(sizeof(*call));
-	*call = (struct call){r, done, ctx};
+	call = new_call(r, done, ctx);
 	va_start(ap, fmt);
 	err = redisvAsyncCommand(r->ac, on_reply, call, fmt, ap);
 	va_end(ap);
-	if (err != REDIS_OK) {
-		free(call);
+	return was_sent(r, call, err);
+}
+
+bool
+rds_argv(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx, int argc,
+    const char **argv, const size_t *lengths)
+{
+	struct call *call;
+
+	if (!r->up)
 		return false;
-	}
-	r->waiting++;
-	if (!r->limit.due)
-		set_limit(r);
-	return true;
+	call = new_call(r, done, ctx);
+	return was_sent(r, call, redisAsyncCommandArgv(r->ac, on_reply, call, argc, argv, lengths));
 }
 
 void

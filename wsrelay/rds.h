@@ -40,4 +40,8 @@ void rds_reset(struct rds *r, const char *why);
 bool rds_command(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx,
     const char *fmt, ...);
 
+/* The same with arguments of any bytes. */
+bool rds_argv(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx, int argc,
+    const char **argv, const size_t *lengths);
+
 #endif

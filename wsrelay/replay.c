@@ -153,7 +153,7 @@ on_emit(void *ctx, struct rt_event *ev)
 	rt_event_free(ev);
 }
 
-static const struct order_ops pass_ops = {stream_known, on_emit, stream_predecessor};
+static const struct order_ops pass_ops = {stream_known, on_emit, stream_predecessor, NULL};
 
 /* The log can take over: what the pass gave them, they have received. */
 static void

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "account.h"
+#include "capacity.h"
 #include "conf.h"
 #include "conn.h"
 #include "deliver.h"
@@ -29,6 +30,7 @@ go_live(struct conn *c, bool recovered, const char *cursor)
 	    .account = c->account->id,
 	    .session = c->session,
 	    .heartbeat_seconds = (long)conf_int("relay.ping"),
+	    .retry_ms = capacity_delay_ms(),
 	    .expires_in = c->ends ? (long)c->ends - (long)conn_clock() : 0};
 
 	c->state = CONN_LIVE;

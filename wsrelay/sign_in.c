@@ -19,6 +19,7 @@
 #include "replay.h"
 #include "stream.h"
 #include "token.h"
+#include "wheel.h"
 
 enum { BATCH = 512, HASH_TEXT = 64 };
 
@@ -220,6 +221,7 @@ set_end(struct conn *c, int64_t expires)
 	int64_t left = expires - loop_wall() / 1000;
 
 	c->ends = conn_clock() + (uint32_t)(left < 1 ? 1 : left > INT32_MAX ? INT32_MAX : left);
+	wheel_again(c); /* it stands where its time to sign in would have ended */
 }
 
 static void

@@ -1,4 +1,5 @@
-/* stream: see stream.h.  Reading the tail is here; stream_load.c fetches the past. */
+/* stream: see stream.h.  Reading the tail is here; stream_begin.c decides where that begins,
+ * stream_load.c fetches the past. */
 #include "stream.h"
 
 #include <inttypes.h>
@@ -8,54 +9,25 @@
 #include "account.h"
 #include "conf.h"
 #include "conn.h"
-#include "deliver.h"
 #include "evlog.h"
 #include "health.h"
 #include "log.h"
 #include "members.h"
 #include "metrics.h"
+#include "missing.h"
 #include "predecessor.h"
 #include "queue.h"
 #include "replay.h"
 #include "sign_in.h"
-#include "stream_load.h"
-#include "stream_probe.h"
 #include "stream_reply.h"
+#include "stream_state.h"
 
-enum {
-	BLOCK_MS = 5000,
-	BACKLOG_PAUSE = 8192,
-	WATCH_MS = 250,
-	SILENCE_MS = 600,
-};
-
-static struct {
-	struct rds reader, commands;
-	struct order *order;
-	struct order_counts counts; /* of orders before this one */
-	struct epoch epoch;
-	char epoch_value[EPOCH_VALUE]; /* of key rt:epoch */
-	struct rt_pos last;            /* newest entry fed */
-	struct rt_pos live_from;       /* when this one has gone through, the load is in the log */
-	uintptr_t generation; /* of loads: what was asked before one is not wanted after it */
-	bool probing, probed; /* since Redis came */
-	bool loaded;          /* .order and .last are those of this stream */
-	bool may_read;        /* and reading may go on from .last */
-	bool reading;         /* a read is under way */
-	bool all_read;        /* the last one reached the end of the stream */
-	int64_t gone_ms;      /* since when Redis is gone (of the wall clock); 0: it is there */
-	int64_t answered_ms;  /* when Redis last showed that it is awake */
-	bool live, was_live, replaced;        /* replaced: by another stream */
-	bool resync;                          /* connections wait for a load to end */
-	struct rt_event *chunk, **chunk_tail; /* read, but not yet known to be without a hole */
-	struct rt_pos chunk_last;
-	struct timer gap, watch;
-} stream;
+struct stream stream;
 
 /* ---- what others ask ------------------------------------------------------------------------ */
 
-static bool
-both_up(void)
+bool
+stream_both_up(void)
 {
 	return stream.reader.up && stream.commands.up;
 }
@@ -63,7 +35,7 @@ both_up(void)
 bool
 stream_connected(void)
 {
-	return both_up() && stream.probed;
+	return stream_both_up() && stream.probed;
 }
 
 const char *
@@ -96,8 +68,8 @@ stream_cursor(struct cursor *out)
 	order_cursor(stream.order, out);
 }
 
-static struct order_counts
-add_counts(struct order_counts a, const struct order_counts *b)
+struct order_counts
+stream_add_counts(struct order_counts a, const struct order_counts *b)
 {
 	a.duplicates += b->duplicates;
 	a.gaps_waited += b->gaps_waited;
@@ -109,7 +81,7 @@ add_counts(struct order_counts a, const struct order_counts *b)
 struct order_counts
 stream_counts(void)
 {
-	return add_counts(stream.counts, order_counts(stream.order));
+	return stream_add_counts(stream.counts, order_counts(stream.order));
 }
 
 size_t
@@ -171,7 +143,14 @@ on_emit(void *ctx, struct rt_event *ev)
 	evlog_append(ev, &c);
 }
 
-static const struct order_ops live_ops = {stream_known, on_emit, stream_predecessor};
+static void
+on_missing(void *ctx, struct uid conversation, int64_t from, int64_t to)
+{
+	(void)ctx;
+	missing_ask(conversation, from, to);
+}
+
+const struct order_ops stream_ops = {stream_known, on_emit, stream_predecessor, on_missing};
 
 static void
 tell_resync(struct conn *c, void *cursor)
@@ -210,8 +189,6 @@ become_live(void)
 	health_changed();
 }
 
-static void read_more(void);
-
 /* Is a missing message really missing?  Not while there is more to read, nor while nobody can
  * publish. */
 static bool
@@ -222,8 +199,8 @@ time_passes(void)
 	return stream.all_read && stream.may_read && loop_now() - stream.answered_ms < SILENCE_MS;
 }
 
-static void
-pump(void)
+void
+stream_pump(void)
 {
 	struct cursor c;
 	int64_t wait;
@@ -237,20 +214,27 @@ pump(void)
 		if (pos_compare(c.at, stream.live_from) >= 0 && order_settled(stream.order))
 			become_live();
 	}
-	read_more();
+	stream_read_more();
 }
 
-static void
-on_gap(struct timer *t)
+void
+stream_on_gap(struct timer *t)
 {
 	(void)t;
-	pump();
+	stream_pump();
+}
+
+void
+stream_gone(struct uid conversation, int64_t seq)
+{
+	order_gone(stream.order, conversation, seq);
+	stream_pump();
 }
 
 void
 stream_members_came(void)
 {
-	pump();
+	stream_pump();
 	replay_members_came();
 }
 
@@ -287,7 +271,7 @@ feed_chunk(void)
 		order_feed(stream.order, ev);
 	}
 	stream.chunk_tail = &stream.chunk;
-	pump();
+	stream_pump();
 }
 
 static void
@@ -307,8 +291,6 @@ take_chunk(const redisReply *entries)
 	}
 }
 
-static void begin(const char *why);
-
 /* A full chunk may mean that we were asleep.  If the stream has been cut past our place, something
  * is lost, and not even the first event of the chunk may go out. */
 static void
@@ -319,14 +301,14 @@ on_first_entry(void *ctx, const redisReply *reply)
 	stream.reading = false;
 	if (!reply || !stream.may_read || (uintptr_t)ctx != stream.generation) {
 		drop_chunk();
-		read_more();
+		stream_read_more();
 		return;
 	}
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements)
 		stream_read_pos(reply->element[0]->element[0], &first);
 	if (pos_compare(first, stream.last) > 0 && stream.last.ms) {
 		drop_chunk();
-		begin("the stream was cut while it was not read");
+		stream_begin("the stream was cut while it was not read");
 		return;
 	}
 	feed_chunk();
@@ -339,13 +321,13 @@ on_read(void *ctx, const redisReply *reply)
 
 	stream.reading = false;
 	if (!reply || !stream.may_read || (uintptr_t)ctx != stream.generation) {
-		read_more();
+		stream_read_more();
 		return;
 	}
 	if (reply->type != REDIS_REPLY_ARRAY || !reply->elements) {
 		if (reply->type == REDIS_REPLY_ERROR)
 			rds_reset(&stream.reader, reply->str);
-		read_more();
+		stream_read_more();
 		return;
 	}
 	entries = reply->element[0]->element[1];
@@ -358,8 +340,8 @@ on_read(void *ctx, const redisReply *reply)
 		    rds_command(&stream.reader, on_first_entry, ctx, "XRANGE rt - + COUNT 1");
 }
 
-static void
-read_more(void)
+void
+stream_read_more(void)
 {
 	char from[48];
 
@@ -368,171 +350,4 @@ read_more(void)
 	snprintf(from, sizeof(from), "%" PRIu64 "-%" PRIu64, stream.last.ms, stream.last.n);
 	stream.reading = rds_command(&stream.reader, on_read, (void *)stream.generation,
 	    "XREAD COUNT %d BLOCK %d STREAMS rt %s", chunk_size(), BLOCK_MS, from);
-}
-
-/* ---- where to begin ------------------------------------------------------------------------- */
-
-static void
-detach(struct conn *c, void *unused)
-{
-	(void)unused;
-	if (c->state == CONN_LIVE)
-		c->next = UINT64_MAX; /* nothing is due until the load has ended */
-}
-
-static void
-on_loaded(struct stream_past *past)
-{
-	struct order *old;
-	struct rt_event *ev;
-
-	deliver_flush();
-	conn_each(detach, NULL);
-	evlog_reset(past->floor);
-	old = stream.order;
-	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
-	order_warm_until(stream.order, past->floor.ms);
-	if (stream.replaced) /* what jobs put into an empty stream, connected clients have had */
-		order_inherit(stream.order, old);
-	stream.counts = add_counts(stream.counts, order_counts(old));
-	order_free(old);
-	stream.replaced = false;
-	stream.last = past->last;
-	stream.live_from = past->last_event;
-	stream.loaded = stream.may_read = stream.all_read = true;
-	if (!past->events)
-		order_start_at(stream.order, past->last);
-	while ((ev = past->events)) {
-		past->events = ev->next;
-		order_feed(stream.order, ev);
-	}
-	pump();
-}
-
-static void
-begin(const char *why)
-{
-	if (stream.was_live) {
-		log_warn("clients must synchronise", "why", why);
-		stream.resync = true;
-	}
-	stream.generation++;
-	stream.loaded = stream.may_read = stream.live = false;
-	stream_load(&stream.commands, (size_t)conf_int("relay.log_bytes") / 4 * 3, on_loaded);
-}
-
-static void probe(void);
-
-static void
-decide(const char *epoch, const struct stream_info *info)
-{
-	bool same = !strcmp(stream.epoch_value, epoch);
-
-	if (!same) {
-		snprintf(stream.epoch_value, sizeof(stream.epoch_value), "%s", epoch);
-		epoch_derive(stream.epoch_value, strlen(stream.epoch_value), &stream.epoch);
-	}
-	if (!same || !stream.loaded) {
-		stream.replaced |= !same;
-		begin("another stream");
-	} else if (pos_compare(info->last, stream.last) < 0) {
-		/* Redis came back without what it had: it is another stream now. */
-		stream_renew(&stream.commands, stream.epoch_value, probe);
-	} else if (info->trimmed && pos_compare(info->first, stream.last) > 0) {
-		begin("the stream was cut while it was not read");
-	} else {
-		stream.may_read = true;
-		read_more();
-		replay_resume();
-	}
-}
-
-static void
-on_probed(const char *epoch, const struct stream_info *info)
-{
-	stream.probing = false;
-	if (!both_up())
-		return;
-	stream.answered_ms = loop_now();
-	if (!epoch) {
-		rds_reset(&stream.commands, "it is not ready"); /* LOADING, for instance */
-		return;
-	}
-	stream.probed = true;
-	decide(epoch, info);
-	health_changed();
-}
-
-static void
-probe(void)
-{
-	if (!stream.probing && both_up())
-		stream.probing = stream_probe(&stream.commands, on_probed);
-}
-
-static void
-on_watched(void *ctx, const redisReply *reply)
-{
-	(void)ctx;
-	if (reply)
-		stream.answered_ms = loop_now();
-	if (reply && stream.loaded &&
-	    (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, stream.epoch_value)))
-		probe();
-}
-
-/* Now and then: is it still there, and still the same stream? */
-static void
-on_watch(struct timer *t)
-{
-	loop_timer(t, WATCH_MS);
-	if (both_up())
-		rds_command(&stream.commands, on_watched, NULL, "GET rt:epoch");
-}
-
-/* A connection came or went. */
-/* What was written while Redis was gone is published later. */
-static void
-note_absence(void)
-{
-	if (both_up() && stream.gone_ms)
-		predecessor_redis_was_gone(stream.gone_ms, loop_wall());
-	else if (!both_up() && !stream.gone_ms)
-		predecessor_redis_was_gone(stream.gone_ms = loop_wall(), INT64_MAX / 2);
-	if (both_up())
-		stream.gone_ms = 0;
-}
-
-static void
-on_change(struct rds *r)
-{
-	note_absence();
-	if (r == &stream.reader && !r->up)
-		stream.reading = false;
-	stream.may_read = stream.probed = false;
-	probe();
-	health_changed();
-}
-
-void
-stream_start(void)
-{
-	stream.chunk_tail = &stream.chunk;
-	stream.gap.fire = on_gap;
-	stream.watch.fire = on_watch;
-	stream.reader =
-	    (struct rds){.name = "reader", .changed = on_change, .patience_ms = BLOCK_MS};
-	stream.commands = (struct rds){.name = "commands", .changed = on_change};
-	stream.order = order_new(&live_ops, NULL, conf_int("relay.gap_ms"));
-	rds_start(&stream.reader);
-	rds_start(&stream.commands);
-	loop_timer(&stream.watch, WATCH_MS);
-}
-
-void
-stream_stop(void)
-{
-	loop_timer_stop(&stream.watch);
-	rds_stop(&stream.reader);
-	rds_stop(&stream.commands);
 }

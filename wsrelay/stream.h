@@ -30,6 +30,7 @@ size_t stream_backlog(void);
 double stream_lag(
     void); /* seconds that the oldest waiting event has been waiting, or the last one took */
 void stream_members_came(void);
+void stream_gone(struct uid conversation, int64_t seq); /* nothing will come up to there */
 
 /* For others who read the stream: the connection for everything but the tail. */
 struct rds *stream_commands(void);

@@ -49,6 +49,8 @@ struct relay {
 	struct order *order;
 	unsigned ignorance; /* of 100 askings so many do not know the members yet */
 	enum predecessor_answer predecessor; /* of every message */
+	int asked;                           /* for missing messages */
+	int64_t from, to;
 	int out[ENTRIES], n;                 /* numbers of the events that left */
 	struct cursor cursor[ENTRIES];
 };
@@ -87,7 +89,18 @@ predecessor(void *ctx, struct rt_event *ev)
 	return ((struct relay *)ctx)->predecessor;
 }
 
-static const struct order_ops ops = {known, emit, predecessor};
+static void
+missing(void *ctx, struct uid conversation, int64_t from, int64_t to)
+{
+	struct relay *r = ctx;
+
+	(void)conversation;
+	r->asked++;
+	r->from = from;
+	r->to = to;
+}
+
+static const struct order_ops ops = {known, emit, predecessor, missing};
 
 static void
 open_relay(struct relay *r, unsigned ignorance)
@@ -228,6 +241,42 @@ waits_for_a_message_that_may_be_missing_where_nothing_is_remembered(void **state
 	r.predecessor = PREDECESSOR_OLD; /* it went out long ago */
 	order_pump(r.order, GAP_MS + 1, true);
 	EXPECT(&r, 2, 1, 3);
+	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
+	order_free(r.order);
+}
+
+static void
+learns_that_a_message_will_never_come(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_set_gap(r.order, 100000);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_feed(r.order, event(2, 2, 1, 5, -1));
+	for (int64_t now = 10; now < 100; now += 10)
+		order_pump(r.order, now, true);
+	assert_int_equal(r.asked, 0); /* workers are not that punctual */
+	for (int64_t now = 100; now < 300; now += 10)
+		order_pump(r.order, now, true);
+	EXPECT(&r, 1);
+	assert_int_equal(r.asked, 1);
+	assert_int_equal(r.from, 2);
+	assert_int_equal(r.to, 4);
+	order_gone(r.order, (struct uid){7, 1}, 2); /* 3 and 4 will come */
+	order_pump(r.order, 310, true);
+	EXPECT(&r, 1);
+	order_feed(r.order, event(3, 3, 1, 3, -1));
+	order_feed(r.order, event(4, 4, 1, 4, -1));
+	order_pump(r.order, 320, true);
+	EXPECT(&r, 1, 3, 4, 2);
+	order_feed(r.order, event(5, 5, 1, 7, -1));
+	order_pump(r.order, 330, true);
+	order_gone(r.order, (struct uid){7, 1}, 6);
+	order_gone(r.order, (struct uid){7, 9}, 6); /* nobody knows it */
+	order_pump(r.order, 340, true);
+	EXPECT(&r, 1, 3, 4, 2, 5);
 	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
 	order_free(r.order);
 }
@@ -553,6 +602,7 @@ main(void)
 	    cmocka_unit_test(gives_a_gap_up),
 	    cmocka_unit_test(waits_a_moment_while_the_past_is_read),
 	    cmocka_unit_test(waits_for_a_message_that_may_be_missing_where_nothing_is_remembered),
+	    cmocka_unit_test(learns_that_a_message_will_never_come),
 	    cmocka_unit_test(drops_duplicates),
 	    cmocka_unit_test(holds_no_more_than_a_cursor_can_say),
 	    cmocka_unit_test(cursors_survive_as_text),
