@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 1 << 18, EVENTS = 1024, HEAD_MOST = 8192 };
+enum { READ_SIZE = 1 << 18, EVENTS = 1024, HEAD_MOST = 8192, WATCHED = 40 };
 enum { OP_TEXT = 1, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
 
 /* Any key will do: it proves nothing to us. */
@@ -26,7 +26,7 @@ static struct {
 	struct {
 		int fd;
 		void (*fn)(void);
-	} watched[8];
+	} watched[WATCHED];
 	int n_watched;
 	uint8_t bytes[READ_SIZE];
 } self;
@@ -390,7 +390,8 @@ clients_turn(int64_t most_ns)
 		void *p = events[i].data.ptr;
 		struct client *c = p;
 
-		if ((char *)p >= (char *)self.watched && (char *)p < (char *)(self.watched + 8))
+		if ((char *)p >= (char *)self.watched &&
+		    (char *)p < (char *)(self.watched + WATCHED))
 			self.watched[((char *)p - (char *)self.watched) / sizeof(*self.watched)]
 			    .fn();
 		else if (c->state == CONNECTING)

@@ -11,30 +11,44 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PAD = 4096, ENVELOPE_RELAY = 128 };
+/* Redis takes all on one connection; nginx reads what is pipelined slowly, so it gets several. */
+enum { LINES = 32, PAD = 4096, ENVELOPE_RELAY = 114, ENVELOPE_PEER = 57 };
 
 struct feed feed = {.keep = 20000, .size = 300};
 
-static struct {
+struct line {
 	int fd;
 	char *out;
 	size_t n, cap;
+	char before; /* the last byte of the answers so far */
+};
+
+static struct {
+	struct line lines[LINES], *now;
 	char pad[PAD];
 	uint64_t id, *seq; /* seq: of each client's conversation */
 	uint64_t group_seq;
 } self;
+
+static int
+lines(void)
+{
+	return feed.kind == FEED_NCHAN ? LINES : 1;
+}
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void
 put(const void *p, size_t n)
 {
-	if (self.n + n > self.cap) {
-		self.cap = 2 * (self.n + n);
-		self.out = realloc(self.out, self.cap);
+	struct line *l = self.now;
+
+	if (l->n + n > l->cap) {
+		l->cap = 2 * (l->n + n);
+		l->out = realloc(l->out, l->cap);
 	}
-	memcpy(self.out + self.n, p, n);
-	self.n += n;
+	memcpy(l->out + l->n, p, n);
+	l->n += n;
 }
 
 __attribute__((format(printf, 1, 2))) static void
@@ -60,16 +74,15 @@ argument(const char *text)
 
 /* The answers: each must be good.  RESP errors and HTTP statuses stand at the start of a line. */
 static void
-on_answers(void)
+read_answers(struct line *l)
 {
 	static char bytes[1 << 16];
-	ssize_t n = recv(self.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	static char before = '\n';
+	ssize_t n = recv(l->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN))
 		fail("%s ends the connection", feed.where);
 	for (ssize_t i = 0; i < n; i++) {
-		if (before == '\n' && feed.kind != FEED_NCHAN) {
+		if (l->before == '\n' && feed.kind != FEED_NCHAN) {
 			if (bytes[i] == '-')
 				fail("Redis: %.*s", (int)(n - i < 200 ? n - i : 200), bytes + i);
 			feed.answered += bytes[i] == '$';
@@ -79,17 +92,24 @@ on_answers(void)
 				fail("nchan: %.*s", (int)(n - i < 60 ? n - i : 60), bytes + i);
 			feed.answered++;
 		}
-		before = bytes[i];
+		l->before = bytes[i];
 	}
 }
 
-void
-feed_flush(void)
+static void
+on_answers(void)
+{
+	for (int i = 0; i < lines(); i++)
+		read_answers(&self.lines[i]);
+}
+
+static void
+flush(struct line *l)
 {
 	size_t at = 0;
 
-	while (at < self.n) {
-		ssize_t n = send(self.fd, self.out + at, self.n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (at < l->n) {
+		ssize_t n = send(l->fd, l->out + at, l->n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno != EAGAIN)
 			fail("%s: %s", feed.where, strerror(errno));
@@ -98,7 +118,14 @@ feed_flush(void)
 		else
 			at += (size_t)n;
 	}
-	self.n = 0;
+	l->n = 0;
+}
+
+void
+feed_flush(void)
+{
+	for (int i = 0; i < lines(); i++)
+		flush(&self.lines[i]);
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -151,7 +178,7 @@ peer_message(const struct client *to)
 	char text[PAD + 1], keep[16];
 
 	snprintf(keep, sizeof(keep), "%d", feed.keep);
-	payload(text, sizeof(text), feed.size - 62, "");
+	payload(text, sizeof(text), feed.size - ENVELOPE_PEER, "");
 	print("*10\r\n");
 	for (const char *const *word = (const char *const[]){"XADD", "bench", "MAXLEN", "~", keep,
 		 "*", to ? "to" : "group", to ? to->to : feed.group, "j", text, NULL};
@@ -176,6 +203,7 @@ feed_message(const struct client *to)
 	static void (*const kinds[])(const struct client *) = {
 	    relay_message, peer_message, nchan_message};
 
+	self.now = &self.lines[feed.published % (uint64_t)lines()];
 	kinds[feed.kind](to);
 	feed.published++;
 }
@@ -183,22 +211,25 @@ feed_message(const struct client *to)
 /* ---- the connection -------------------------------------------------------------------------- */
 
 static void
-connect_unix(void)
+connect_unix(struct line *l)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
-	self.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	l->before = '\n';
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", feed.where);
-	if (connect(self.fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (connect(l->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		fail("%s: %s", feed.where, strerror(errno));
 }
 
 void
 feed_start(void)
 {
-	connect_unix();
+	for (int i = 0; i < lines(); i++) {
+		connect_unix(&self.lines[i]);
+		clients_watch(self.lines[i].fd, on_answers);
+	}
 	memset(self.pad, 'x', sizeof(self.pad));
 	self.seq = calloc(crowd.n / 2 + 1, sizeof(*self.seq));
 	self.id = now_ns() << 8; /* ids of another run differ */
-	clients_watch(self.fd, on_answers);
 }

@@ -215,14 +215,15 @@ measure_bursts(int messages, double seconds)
 	uint64_t start, round, expected = 0;
 
 	begin(count);
-	for (start = now_ns(); (double)(now_ns() - start) < seconds * SECOND;) {
+	start = now_ns();
+	do {
 		round = now_ns();
 		for (int i = 0; i < messages; i++)
 			feed_message(NULL);
 		feed_flush();
 		until(expected += (uint64_t)messages * crowd.n);
 		times_add(now_ns() - round);
-	}
+	} while ((double)(now_ns() - start) < seconds * SECOND);
 	report(start);
 }
 
