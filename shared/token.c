@@ -15,6 +15,7 @@
 #include "json.h"
 #include "log.h"
 #include "token_keys.h"
+#include "token_signature.h"
 
 enum {
 	TOKEN_MAX = 4096,  /* bytes; longer ones are not looked at */
@@ -131,23 +132,14 @@ cache_add(const unsigned char key[CACHE_KEY], int64_t now, const struct token_cl
 /* The key that the head asks for.  The head is not trusted: it must name ES256, one of our keys and
  * nothing that we would have to understand (RFC 7515, "crit"). */
 static const struct token_key *
-key_of(const char *token)
+key_of(jwt_t *jwt)
 {
-	const struct token_key *key = NULL;
-	const char *alg, *kid;
-	char *crit;
-	jwt_t *jwt;
+	const char *kid = jwt_get_header(jwt, "kid"), *alg = jwt_get_header(jwt, "alg");
+	char *crit = jwt_get_headers_json(jwt, "crit");
+	bool ours = alg && !strcmp(alg, "ES256") && kid && !crit;
 
-	if (jwt_decode(&jwt, token, NULL, 0))
-		return NULL;
-	alg = jwt_get_header(jwt, "alg");
-	kid = jwt_get_header(jwt, "kid");
-	crit = jwt_get_headers_json(jwt, "crit");
-	if (alg && !strcmp(alg, "ES256") && kid && !crit)
-		key = token_keys_find(kid);
 	free(crit);
-	jwt_free(jwt);
-	return key;
+	return ours ? token_keys_find(kid) : NULL;
 }
 
 /* A canonical UUID claim into out. */
@@ -172,22 +164,24 @@ read_claims(jwt_t *jwt, int64_t now, struct token_claims *out)
 {
 	const char *issuer = jwt_get_grant(jwt, "iss");
 
-	return jwt_get_alg(jwt) == JWT_ALG_ES256 && issuer && !strcmp(issuer, ISSUER) &&
-	       claim_id(jwt, "sub", out->account) && claim_id(jwt, "sid", out->session) &&
-	       claim_id(jwt, "did", out->device) && claim_time(jwt, "iat", &out->issued) &&
-	       claim_time(jwt, "exp", &out->expires) && out->expires > now;
+	return issuer && !strcmp(issuer, ISSUER) && claim_id(jwt, "sub", out->account) &&
+	       claim_id(jwt, "sid", out->session) && claim_id(jwt, "did", out->device) &&
+	       claim_time(jwt, "iat", &out->issued) && claim_time(jwt, "exp", &out->expires) &&
+	       out->expires > now;
 }
 
+/* libjwt takes the token apart; nothing of it is believed before the signature was verified. */
 static bool
 check(const char *token, int64_t now, struct token_claims *claims)
 {
-	const struct token_key *key = key_of(token);
+	const struct token_key *key;
 	bool good;
 	jwt_t *jwt;
 
-	if (!key || jwt_decode(&jwt, token, (const unsigned char *)key->pem, (int)key->size))
+	if (jwt_decode(&jwt, token, NULL, 0))
 		return false;
-	good = read_claims(jwt, now, claims);
+	key = key_of(jwt);
+	good = key && token_signature_good(key, token) && read_claims(jwt, now, claims);
 	jwt_free(jwt);
 	return good;
 }
