@@ -8,7 +8,8 @@ PACKAGES_APACHE="apache2-bin"
 PACKAGES_TEST="python3-pytest python3-redis python3-psycopg2 python3-requests python3-jsonschema
 	python3-yaml python3-hypothesis python3-aiosmtpd python3-wsproto python3-cryptography zbar-tools coturn"
 PACKAGES_BENCH="wrk gnuplot-nox golang-go golang-github-gin-gonic-gin-dev golang-github-jackc-pgx-v4-dev
-	golang-github-golang-jwt-jwt-dev golang-github-gomodule-redigo-dev"
+	golang-github-golang-jwt-jwt-dev golang-github-gomodule-redigo-dev golang-github-gorilla-websocket-dev
+	nginx-core libnginx-mod-nchan"
 
 missing_packages()
 {
@@ -51,6 +52,7 @@ install_packages()
 		for p in "$@"; do
 			case $p in
 			lighttpd | redis-server | coturn | postgresql-15) as_admin systemctl disable --now "${p%-15}" ;;
+			nginx-core) as_admin systemctl disable --now nginx ;;
 			esac
 		done
 	fi

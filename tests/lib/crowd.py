@@ -7,6 +7,7 @@
 
 A client is (source address, path, token, to, not, conversation); see crowd.h.
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -64,7 +65,8 @@ class Crowd:
         return self.answer(within)
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended by itself, and said why
+            self.process.stdin.close()
         self.process.stdout.close()
         try:
             self.process.wait(10)
