@@ -98,6 +98,7 @@ const struct setting conf_table[] = {
 	LIMIT("limit.invitations", "20/3600", "Invitations sent to people without an account"),
 	LIMIT("limit.qr", "30/3600", "QR codes made"),
 	LIMIT("limit.health", "0", "Health checks and metrics"),
+	LIMIT("limit.typing", "120/60", "Typing that is told to others, for each connection"),
 	LIMIT("limit.media", "120/60", "Uploads and downloads"),
 
 	LIMIT("limit.sentinal.general", "100/60", "Surface sentinal: operations of no other class"),
@@ -159,6 +160,11 @@ const struct setting conf_table[] = {
 	COUNT("relay.calls", "128", "1", "10000", "Most operations the relay has under way for its clients; more wait"),
 	COUNT("relay.calls_per_connection", "8", "1", "1000", "Most of them for one connection"),
 	COUNT("relay.queue_window", "256", "1", "1000", "Most messages of a device's queue that are sent and not acknowledged"),
+	COUNT("typing.members", "256", "2", "1024", "Largest conversation whose members are told who is typing"),
+	DURATION("typing.expire", "6s", "1s", "1m", "Who has said nothing more for so long is not typing any more"),
+	DURATION("presence.grace", "5s", "0s", "5m", "Who is back within that time was never offline"),
+	DURATION("presence.expire", "30s", "3s", "10m", "Who was connected to a relay that died is offline after so long"),
+	COUNT("presence.watch", "200", "1", "10000", "Most people whose presence a connection follows"),
 	DURATION("relay.call_timeout", "15s", "1s", "10m", "An operation called for a client has so long to answer"),
 	SIZE("relay.call_reply", "256k", "1k", "16m", "Largest answer of an operation over a socket"),
 

@@ -14,6 +14,10 @@
  *	not  device UUID that is not told (the sender's own, optional)
  *	j    payload, a JSON object
  *	b    a line a device, "UUID {…}": members that this device alone is given beside the payload's (optional)
+ *
+ * The stream "rt:now" has entries of the same form for what is worth nothing later (typing, presence), with one field more,
+ * but: account UUIDs that are not told.  It is short, and nobody resumes from it.
+ *
  * Type "session.revoked" with payload {"sessionId"} also ends that session's sockets.
  */
 #ifndef ROOKERY_EVENT_H

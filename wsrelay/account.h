@@ -21,6 +21,8 @@ struct conn;
 struct account {
 	struct uid id;
 	uint32_t refs, n_conns;
+	uint32_t n_present; /* of these, connections that make it online */
+	bool leaving;       /* the last of them went a moment ago (presence.c) */
 	struct conn *conns;
 	/* Entry numbers (their low 32 bits), oldest first: place k, counted since the account came,
 	 * is ring[k & (cap - 1)]. */

@@ -16,11 +16,14 @@
 #include "limits.h"
 #include "map.h"
 #include "metrics.h"
+#include "presence.h"
 #include "queue.h"
 #include "replay.h"
 #include "share.h"
 #include "sign_in.h"
 #include "tally.h"
+#include "typing.h"
+#include "watch.h"
 #include "wheel.h"
 
 static struct {
@@ -157,6 +160,7 @@ leave_account(struct conn *c)
 	    c->next_of_account;
 	if (c->next_of_account)
 		c->next_of_account->prev_of_account = c->prev_of_account;
+	presence_left(c);
 	a->n_conns--;
 	tally_drop(TALLY_ACCOUNT, limits_account(c->dialect, a->id));
 	c->account = NULL;
@@ -191,6 +195,8 @@ detach(struct conn *c)
 	sign_in_forget(c);
 	call_forget(c);
 	queue_forget(c);
+	typing_forget(c);
+	watch_forget(c);
 	deliver_forget(c);
 	leave_account(c);
 	if (c->address)
@@ -258,6 +264,7 @@ conn_join(struct conn *c, struct account *a, bool fresh)
 		a->conns->prev_of_account = c;
 	a->conns = c;
 	conns.live++;
+	presence_came(c);
 	c->heard = c->pinged = conn_clock();
 }
 
@@ -328,6 +335,7 @@ conn_end(struct conn *c, unsigned code, const char *reason)
 	if (c->state == CONN_REPLAY)
 		replay_leave(c);
 	sign_in_forget(c);
+	typing_forget(c);
 	c->state = CONN_CLOSING;
 	c->code = (uint16_t)code;
 	c->since = conn_clock();

@@ -25,6 +25,8 @@ struct account;
 struct calls;
 struct queue;
 struct sign_in;
+struct typing;
+struct watcher;
 
 enum {
 	CONN_MESSAGE_MAX = 65536, /* bytes of a message of a client */
@@ -78,6 +80,7 @@ struct conn {
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
 	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1,
+	    wants_presence : 1, away : 1, /* away: connected, and yet not online */
 	    leaving : 1; /* its record is on the way to another process (handover.h) */
 	uint8_t deflate; /* what was negotiated (deflate.h); 0: nothing */
 	uint16_t code;   /* it was closed with */
@@ -95,6 +98,8 @@ struct conn {
 	struct conn_out *out;
 	struct sign_in *sign_in;
 	struct calls *calls; /* of operations, while there are any */
+	struct typing *typing;
+	struct watcher *watcher; /* of others' presence */
 	struct queue *queue; /* NULL unless it uses the device's queue */
 	uint64_t address;    /* key of its tally (limits.h); 0: not known */
 };

@@ -10,8 +10,11 @@
 #include "buf.h"
 #include "command.h"
 #include "conn.h"
+#include "presence.h"
 #include "queue.h"
 #include "sign_in.h"
+#include "typing.h"
+#include "watch.h"
 
 enum { SECRET_MAX = 4096 };
 
@@ -238,8 +241,8 @@ read_text(const json_t *o, const char *name, char *out, size_t size)
 	       copy(out, size, (struct slice){json_string_value(value), json_string_length(value)});
 }
 
-/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume", and "queue"
- * for what waits for the device. */
+/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume", "queue" for what
+ * waits for the device, "presence" for that of the people it wrote with last. */
 static void
 on_auth(struct conn *c, const json_t *o)
 {
@@ -259,6 +262,7 @@ on_auth(struct conn *c, const json_t *o)
 		conn_end(c, CLOSE_BAD_REQUEST, "auth: token or ticket is missing");
 	else {
 		c->wants_queue |= !c->account && json_is_true(json_object_get(o, "queue"));
+		c->wants_presence |= !c->account && json_is_true(json_object_get(o, "presence"));
 		sign_in(c, &with);
 	}
 	explicit_bzero(&with, sizeof(with));
@@ -270,6 +274,11 @@ static const struct command commands[] = {
 	.path = "/api/v1/messages",
 	.body = "*",
 	.in_order = true},
+    {.type = "typing.start", .local = typing_start, .arg = {"conversationId"}},
+    {.type = "typing.stop", .local = typing_stop, .arg = {"conversationId"}},
+    {.type = "presence.set", .local = presence_set, .arg = {"status"}},
+    {.type = "presence.subscribe", .local = watch_subscribe, .arg = {"userIds"}},
+    {.type = "presence.unsubscribe", .local = watch_unsubscribe, .arg = {"userIds"}},
     {.type = "ack", .local = queue_ack, .arg = {"messageIds", "messageId"}},
     {.type = "message.edit", .method = "PUT", .path = "/api/v1/messages/{messageId}", .body = "*"},
     {.type = "message.read",

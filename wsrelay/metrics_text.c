@@ -157,6 +157,10 @@ calls(struct buf *out, const struct metrics *m, const struct gauges *g)
 	histogram(out, "call_seconds", "From a request of a client to its answer", &m->calling);
 	counter(out, "queue_out_total", "Messages sent from devices' queues", m->queue_out);
 	counter(out, "acks_total", "Messages acknowledged over sockets", m->acks);
+	counter(out, "typing_lookups_total", "Times the database was asked who may type where",
+	    m->typing_lookups);
+	counter(out, "now_in_total", "Typing and presence read", m->now_in);
+	counter(out, "now_out_total", "Typing and presence published", m->now_out);
 	gauge(out, "calls_running", "Calls under way", (double)g->calls);
 }
 

@@ -21,13 +21,17 @@
 #include "members.h"
 #include "metrics.h"
 #include "missing.h"
+#include "now.h"
 #include "pg.h"
 #include "predecessor.h"
+#include "presence.h"
 #include "queue.h"
 #include "replay.h"
 #include "share.h"
 #include "sign_in.h"
 #include "stream.h"
+#include "typing.h"
+#include "watch.h"
 #include "wheel.h"
 
 enum { BEAT_MS = 200 };
@@ -163,6 +167,13 @@ on_beat(struct timer *t)
 	metrics_note();
 }
 
+static void
+members_came(void)
+{
+	stream_members_came();
+	now_members_came();
+}
+
 /* What a turn of the loop has gathered goes out together. */
 static void
 after_turn(void)
@@ -173,6 +184,9 @@ after_turn(void)
 	missing_flush();
 	deliver_flush();
 	queue_flush();
+	typing_flush();
+	watch_flush();
+	presence_flush();
 	handover_check();
 }
 
@@ -186,7 +200,7 @@ process_run(const struct process *p)
 	take_signals();
 	wheel_start();
 	capacity_start();
-	members_start(stream_members_came);
+	members_start(members_came);
 	predecessor_start(stream_members_came);
 	missing_start(stream_gone);
 	sign_in_start();
@@ -194,6 +208,9 @@ process_run(const struct process *p)
 	queue_start();
 	pg_start();
 	stream_start();
+	now_start();
+	typing_begin();
+	presence_start();
 	health_start();
 	process.beat.fire = on_beat;
 	on_beat(&process.beat);
@@ -208,6 +225,7 @@ process_run(const struct process *p)
 	log_info("started");
 	loop_run(after_turn);
 	share_mine->accepting = false;
+	now_stop();
 	stream_stop();
 	pg_stop();
 	log_info("stopped");

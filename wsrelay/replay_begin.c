@@ -16,6 +16,7 @@
 #include "replay.h"
 #include "replay_give.h"
 #include "stream.h"
+#include "watch.h"
 
 enum { MOST_STEPS = 4096 }; /* back from the end of an account's list */
 
@@ -44,6 +45,8 @@ go_live(struct conn *c, bool recovered, const char *cursor)
 	}
 	if (c->wants_queue && c->next != UINT64_MAX)
 		queue_begin(c, false);
+	if (c->wants_presence)
+		watch_partners(c);
 	deliver_mark(c);
 }
 

@@ -10,7 +10,7 @@
 #include "utf8.h"
 
 struct parts { /* the fields by name */
-	struct rt_field id, t, c, v, s, to, dev, not, j, b;
+	struct rt_field id, t, c, v, s, to, dev, but, not, j, b;
 };
 
 static bool
@@ -26,7 +26,8 @@ sort_out(const struct rt_field *fields, int n, struct parts *p)
 		const char *name;
 		struct rt_field *place;
 	} known[] = {{"id", &p->id}, {"t", &p->t}, {"c", &p->c}, {"v", &p->v}, {"s", &p->s},
-	    {"to", &p->to}, {"dev", &p->dev}, {"not", &p->not }, {"j", &p->j}, {"b", &p->b}};
+	    {"to", &p->to}, {"dev", &p->dev}, {"but", &p->but}, {"not", &p->not }, {"j", &p->j},
+	    {"b", &p->b}};
 
 	memset(p, 0, sizeof(*p));
 	for (int i = 0; i < n; i++)
@@ -175,6 +176,9 @@ read_ids_of(struct rt_event *ev, const struct parts *p)
 	if ((n = read_ids(&p->dev, (struct uid *)ev->devices)) < 0)
 		return false;
 	ev->n_devices = (uint32_t)n;
+	if ((n = read_ids(&p->but, (struct uid *)ev->but)) < 0)
+		return false;
+	ev->n_but = (uint32_t)n;
 	return true;
 }
 
@@ -205,7 +209,7 @@ rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n)
 	sort_out(fields, n, &p);
 	if (!type_sound(&p.t) || !payload_sound(&p.j) || !bodies_sound(&p.b))
 		return NULL;
-	ids = most_ids(&p.to) + most_ids(&p.dev);
+	ids = most_ids(&p.to) + most_ids(&p.dev) + most_ids(&p.but);
 	size = sizeof(*ev) + ids * sizeof(struct uid) + p.t.value_n + 1 + p.j.value_n + p.b.value_n;
 	ev = must_alloc(size);
 	memset(ev, 0, sizeof(*ev));
@@ -213,6 +217,7 @@ rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n)
 	ev->size = size;
 	ev->to = (struct uid *)(ev + 1);
 	ev->devices = ev->to + most_ids(&p.to);
+	ev->but = ev->devices + most_ids(&p.dev);
 	text = (char *)((struct uid *)(ev + 1) + ids);
 	ev->type = memcpy(text, p.t.value, p.t.value_n);
 	ev->type_n = (uint32_t)p.t.value_n;

@@ -36,8 +36,8 @@ struct rt_event {
 	int64_t held_ms;                 /* since when order.c holds it */
 	struct members *members;         /* NULL until asked for */
 	struct predecessor *predecessor; /* the same */
-	uint32_t n_to, n_devices;
-	const struct uid *to, *devices;
+	uint32_t n_to, n_devices, n_but;
+	const struct uid *to, *devices, *but;
 	const char *type, *payload; /* type is NUL-terminated */
 	uint32_t type_n, payload_n;
 	const char *bodies; /* sealed: a line a device, so no frame is shared; NULL otherwise */

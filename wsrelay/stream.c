@@ -21,6 +21,8 @@
 #include "sign_in.h"
 #include "stream_reply.h"
 #include "stream_state.h"
+#include "typing.h"
+#include "watch.h"
 
 struct stream stream;
 
@@ -138,6 +140,10 @@ on_emit(void *ctx, struct rt_event *ev)
 	order_cursor(stream.order, &c);
 	if (ev->revokes)
 		sign_in_revoked(ev->session);
+	if (stream.live) {
+		typing_heard(ev);
+		watch_relation(ev);
+	}
 	if (pos_compare(ev->pos, stream.live_from) > 0)
 		metrics_time(&metrics->delay, (double)(loop_wall() - (int64_t)ev->pos.ms) / 1000);
 	evlog_append(ev, &c);

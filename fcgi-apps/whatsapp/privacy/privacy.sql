@@ -6,3 +6,27 @@ FROM read_receipts_of(:me::uuid);
 SELECT account_id AS "userId", enabled AS "globalEnabled", overrides AS "conversationOverrides", updated_at AS "updatedAt"
 FROM read_receipts_set(:me::uuid, :globalEnabled::boolean, coalesce(:conversationOverrides::jsonb, '[]'),
 	:updatedAt::timestamptz);
+
+-- name: presence_visibility_get :one
+SELECT account_id AS "userId", visibility, allowed AS "customAllowListCount", denied AS "customDenyListCount",
+	updated_at AS "updatedAt"
+FROM presence_setting(:me::uuid);
+
+-- name: presence_visibility_set :one
+SELECT account_id AS "userId", visibility, allowed AS "customAllowListCount", denied AS "customDenyListCount",
+	updated_at AS "updatedAt", _event
+FROM presence_set(:me::uuid, :visibility,
+	CASE WHEN :customAllowList::jsonb IS NOT NULL
+		THEN ARRAY(SELECT jsonb_array_elements_text(:customAllowList::jsonb)::uuid) END,
+	CASE WHEN :customDenyList::jsonb IS NOT NULL
+		THEN ARRAY(SELECT jsonb_array_elements_text(:customDenyList::jsonb)::uuid) END, :device::uuid);
+
+-- name: presence_allowed :list
+SELECT r.other_id AS "userId", a.display_name AS "displayName", r.created_at AS "createdAt"
+FROM presence_rule r JOIN account a ON a.id = r.other_id
+WHERE r.account_id = :me::uuid AND r.allowed ORDER BY r.created_at, r.other_id;
+
+-- name: presence_denied :list
+SELECT r.other_id AS "userId", a.display_name AS "displayName", r.created_at AS "createdAt"
+FROM presence_rule r JOIN account a ON a.id = r.other_id
+WHERE r.account_id = :me::uuid AND NOT r.allowed ORDER BY r.created_at, r.other_id;
