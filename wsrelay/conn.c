@@ -264,7 +264,8 @@ conn_join(struct conn *c, struct account *a, bool fresh)
 		a->conns->prev_of_account = c;
 	a->conns = c;
 	conns.live++;
-	presence_came(c);
+	if (fresh)
+		presence_came(c);
 	c->heard = c->pinged = conn_clock();
 }
 

@@ -188,7 +188,8 @@ on_gone(void *ctx, const redisReply *reply)
 static void
 say_online(const struct account *a)
 {
-	ask(on_came, question(a->id, 0), COME, presence.relay);
+	if (presence.registered) /* otherwise say_all() will */
+		ask(on_came, question(a->id, 0), COME, presence.relay);
 }
 
 static void
@@ -270,7 +271,7 @@ let_go(void)
 		if (!(presence.leaving = l->next))
 			presence.leaving_tail = &presence.leaving;
 		a->leaving = false;
-		if (!a->n_present)
+		if (!a->n_present && presence.registered)
 			ask(on_gone, question(a->id, l->seen), GO, presence.relay);
 		account_put(a);
 		free(l);
@@ -339,7 +340,7 @@ renew(void)
 {
 	int64_t lasts = conf_int("presence.expire") * 1000, now = loop_wall();
 
-	if (!stream_commands()->up || loop_now() - presence.renewed < lasts / 3)
+	if (!presence.registered || loop_now() - presence.renewed < lasts / 3)
 		return;
 	presence.renewed = loop_now();
 	rds_command(stream_commands(), on_renewed, NULL, "ZADD relays %" PRId64 " %s", now + lasts,
@@ -375,7 +376,6 @@ on_tick(struct timer *t)
 void
 presence_start(void)
 {
-	id_new(presence.relay);
 	presence.tick.fire = on_tick;
 	loop_timer(&presence.tick, TICK_MS);
 }

@@ -12,6 +12,7 @@
 #include "health.h"
 #include "map.h"
 #include "metrics.h"
+#include "presence.h"
 #include "queue.h"
 #include "replay.h"
 #include "replay_give.h"
@@ -225,6 +226,7 @@ replay_adopt(struct conn *c, const struct cursor_set *received, bool same)
 {
 	char text[CURSOR_TEXT];
 
+	presence_came(c);
 	if (same && received->parts) {
 		conn_out(c)->received = must_alloc(sizeof(*received));
 		*c->out->received = *received;

@@ -38,6 +38,7 @@ struct typer {             /* a connection in a conversation */
 	bool stale;         /* what the database answers now may be of before a change */
 	bool typing;        /* others have been told */
 	bool wishes;        /* to be, as soon as it is known that it may */
+	bool moved;         /* others may see it now */
 	int64_t granted;    /* until then what follows is known; 0: it is not */
 	int64_t version;
 	char *but, *name;
@@ -183,6 +184,7 @@ take_row(struct typer *t, const PGresult *res, int row)
 
 	memcpy(&version, PQgetvalue(res, row, 1), sizeof(version));
 	free_texts(t);
+	t->moved = t->version != (int64_t)be32toh(version);
 	t->version = (int64_t)be32toh(version);
 	t->but = t->conn ? own_and(t->conn->account->id, PQgetvalue(res, row, 2)) : NULL;
 	t->name = copy_value(res, row, 3);
@@ -195,7 +197,7 @@ forbid(struct typer *t)
 	const struct call_spec spec = {.command = t->command};
 
 	set_typing(t, false); /* who may still see it knows when it expires */
-	if (t->wishes)
+	if (t->wishes && t->command)
 		call_refuse(t->conn, &spec, ERR_FORBIDDEN, t->command->arg[0],
 		    "You cannot be seen typing there");
 	t->wishes = false;
@@ -218,6 +220,8 @@ answered(struct typer *t, bool known)
 	} else if (t->wishes && t->granted) {
 		t->wishes = false;
 		tell(t);
+	} else if (t->typing && t->granted && t->moved) {
+		publish(t, "typing.started");
 	}
 }
 
@@ -306,7 +310,10 @@ leave(struct typer *t)
 	struct typing *own = t->conn->typing;
 	struct typer **at = &own->typers;
 
-	end(t);
+	if (t->conn->leaving)
+		set_typing(t, false); /* it goes on typing in another process */
+	else
+		end(t);
 	while (*at != t)
 		at = &(*at)->next_of_conn;
 	*at = t->next_of_conn;
@@ -409,6 +416,27 @@ typing_stop(struct conn *c, const struct command *command, const json_t *fields)
 	if ((t = find(c, conversation)))
 		end(t);
 	return (struct command_fault){0};
+}
+
+int
+typing_places(const struct conn *c, struct uid *out, int most)
+{
+	int n = 0;
+
+	for (struct typer *t = c->typing ? c->typing->typers : NULL; t && n < most;
+	     t = t->next_of_conn)
+		if (t->typing)
+			out[n++] = t->room->id;
+	return n;
+}
+
+void
+typing_resume(struct conn *c, struct uid conversation)
+{
+	struct typer *t = enter(c, conversation);
+
+	t->wishes = true;
+	want(t);
 }
 
 /* ---- what changes --------------------------------------------------------------------------- */

@@ -30,4 +30,9 @@ void typing_relation(struct uid a, struct uid b);
 void typing_forget(struct conn *c);
 void typing_flush(void);
 
+/* For a hand-over (presence_carry.c): where it is typing, up to most conversations; and go on with
+ * it in the new process. */
+int typing_places(const struct conn *c, struct uid *out, int most);
+void typing_resume(struct conn *c, struct uid conversation);
+
 #endif

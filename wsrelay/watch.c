@@ -564,6 +564,27 @@ watch_flush(void)
 	ask_pairs();
 }
 
+int
+watch_list(const struct conn *c, struct watch_told *out, int most)
+{
+	int n = 0;
+
+	for (struct pair *p = c->watcher ? c->watcher->pairs : NULL; p && n < most;
+	     p = p->next_of_conn)
+		out[n++] = (struct watch_told){p->target->id, (uint8_t)p->told};
+	return n;
+}
+
+void
+watch_resume(struct conn *c, const struct watch_told *list, int n)
+{
+	watcher_of(c)->begun = true; /* its partners are among them, if it asked */
+	for (int i = 0; i < n; i++) {
+		follow(c, list[i].account);
+		find(c, list[i].account)->told = (enum told)list[i].told;
+	}
+}
+
 /* ---- what changes between people ------------------------------------------------------------ */
 
 /* Whatever a is told of b. */

@@ -33,4 +33,12 @@ void watch_redis_changed(void);
 void watch_forget(struct conn *c);
 void watch_flush(void);
 
+/* For a hand-over (presence_carry.c): whom it follows, and what it was told last. */
+struct watch_told {
+	struct uid account;
+	uint8_t told;
+};
+int watch_list(const struct conn *c, struct watch_told *out, int most);
+void watch_resume(struct conn *c, const struct watch_told *list, int n);
+
 #endif

@@ -13,9 +13,9 @@ from lib.relay import counter
 
 @pytest.fixture(scope="module")
 def brisk():
-    """A farm where typing expires and absence is believed soon."""
+    """A farm where typing expires and absence is believed soon, with two relay processes."""
     with Farm.private(LIMIT_AUTH="5000/60", TYPING_EXPIRE="1s", PRESENCE_GRACE="1s", PRESENCE_EXPIRE="3s", LIMIT_TYPING="12/60",
-                      TYPING_MEMBERS="4", PRESENCE_WATCH="5") as farm:
+                      TYPING_MEMBERS="4", PRESENCE_WATCH="5", RELAY_PROCESSES="2") as farm:
         yield farm
 
 
@@ -437,7 +437,7 @@ def test_a_killed_relay_leaves_nobody_online_for_ever(brisk, person):
     """Who came back meanwhile stays online, who did not goes offline."""
     alice, bob, carol = person(), person(), person()
     gone, back = connect(bob), connect(carol)
-    brisk.kill("wsrelay")
+    brisk.kill_all("wsrelay")
     gone.wait_closed(), back.wait_closed()
     with eventually(lambda: connect(carol), within=15), eventually(lambda: connect(alice), within=15) as one:
         follow(one, bob, carol)
@@ -445,6 +445,30 @@ def test_a_killed_relay_leaves_nobody_online_for_ever(brisk, person):
         one.wait_for("presence.offline", 12, userId=bob.id)
         one.never("presence.offline", within=3.5, userId=carol.id)
         assert last_seen(bob) is not None
+
+
+def test_a_new_binary_takes_over_and_nobody_notices(brisk, person):
+    """Following, typing and being away go along; nobody seems to come or go."""
+    alice, bob, carol, dave = (person() for _ in range(4))
+    conversation = alice.say(bob)["conversationId"]
+    with connect(alice) as one, connect(bob) as two, connect(carol), connect(dave) as four:
+        four.send({"type": "presence.set", "data": {"status": "away"}})
+        follow(one, bob, carol, dave)
+        one.wait_for("presence.online", userId=bob.id)
+        one.wait_for("presence.online", userId=carol.id)
+        one.wait_for("presence.offline", 4, userId=dave.id)
+        types(one, conversation)
+        two.wait_for("typing.started")
+        before = len(one.frames)
+        assert brisk.rookery("restart", "wsrelay").returncode == 0
+        time.sleep(5)
+        assert not [f for f in one.frames[before:] if f["type"].startswith("presence.")]
+        four.send({"type": "presence.set", "data": {"status": "online"}})
+        one.wait_for("presence.online", userId=dave.id)
+        two.close()
+        assert "lastSeenAt" in one.wait_for("presence.offline", 4, userId=bob.id)
+        stopped = [f["type"] for f in two.frames if f["type"].startswith("typing.")]
+        assert stopped[-1] == "typing.stopped" and stopped.count("typing.stopped") == 1
 
 
 def test_presence_survives_the_loss_of_redis(brisk, person):
