@@ -63,8 +63,9 @@ class Live:
 
     @staticmethod
     def _fields(frame):
-        """A frame is {"type", "id", "cursor", "data"}: all its fields side by side."""
-        return {**frame, **(frame.get("data") or {})}
+        """A frame is {"type", "id", "cursor", "data"}, or flat: all its fields side by side."""
+        data = frame.get("data")
+        return {**frame, **data} if isinstance(data, dict) else frame
 
     def _match(self, kind, match):
         for place, frame in enumerate(self.frames):

@@ -1,6 +1,8 @@
 /* calls: the operations that depend on a setting, or need a look before they answer. */
 #include "calls.gen.h"
 
+#include <string.h>
+
 #include "conf.h"
 #include "db.h"
 #include "req.h"
@@ -68,8 +70,11 @@ int
 calls_signal(struct req *r, const struct calls_signal_in *in)
 {
 	struct db_res *row;
-	int err = sql_calls_signal(
-	    r, &row, in->id, in->to_id, in->to_device, in->signal_type, in->data, most(r));
+	int err;
 
+	if (in->from_id && strcmp(in->from_id, r->me) != 0)
+		return req_fail(r, ERR_FORBIDDEN, "from_id", "is not your own id");
+	err = sql_calls_signal(
+	    r, &row, in->id, in->to_id, in->to_device, in->signal_type, in->data, most(r));
 	return err ? err : resp_row(r, 201, row);
 }
