@@ -193,7 +193,7 @@ decode_body(struct req *r, void *in)
 	if (text.n == 0)
 		return req_fail(r, ERR_BAD_REQUEST, NULL, "a JSON body is required");
 	if (!is_json_type(r->content_type))
-		return req_fail(r, documents(r->op, 415) ? ERR_MEDIA_TYPE : ERR_BAD_REQUEST,
+		return req_fail(r, documents(r->op, 400) ? ERR_BAD_REQUEST : ERR_MEDIA_TYPE,
 		    "Content-Type", "must be application/json");
 	if (!(body = json_read(r->arena, text.p, text.n, &why)))
 		return req_fail(r, ERR_BAD_REQUEST, NULL, "%s", why);

@@ -171,12 +171,11 @@ input_named(const struct req *r)
 
 /* The core says 400 of bad input, whoever asks; some surfaces have another status for it. */
 static int
-shown_status(struct req *r, const struct surface *surface, const char *input)
+shown_status(struct req *r, const struct surface *surface)
 {
 	int status = err_status((enum err)r->err), own = surface->validation_status;
 
-	if (status != 400 || (r->err_field && !input) || documented_text(r->op, 400) ||
-	    !documented_text(r->op, own))
+	if (status != 400 || documented_text(r->op, 400) || !documented_text(r->op, own))
 		return status;
 	r->err = err_from_status(own);
 	return own;
@@ -187,7 +186,7 @@ render_error(struct req *r)
 {
 	const struct surface *surface = surface_named(r->family->surface);
 	const char *detail = r->err_detail, *input = input_named(r), *name, *text;
-	int status = shown_status(r, surface, input);
+	int status = shown_status(r, surface);
 	json_t *body, *value;
 	size_t n;
 
