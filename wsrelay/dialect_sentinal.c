@@ -16,7 +16,11 @@
 #include "clock.h"
 #include "command.h"
 #include "conn.h"
+#include "loop.h"
+#include "presence.h"
 #include "sign_in.h"
+#include "typing.h"
+#include "watch.h"
 
 enum { SECRET_MAX = 4096, NAME_SIZE = 64 };
 
@@ -239,6 +243,7 @@ set_time(json_t *o, const struct rt_event *ev, const struct rule *rule)
 {
 	json_t *time = rule && rule->time ? json_object_get(o, rule->time) : NULL;
 	struct arena *arena;
+	int64_t now;
 
 	if (!time)
 		time = json_object_get(o, "created_at");
@@ -247,8 +252,8 @@ set_time(json_t *o, const struct rt_event *ev, const struct rule *rule)
 		return;
 	}
 	arena = arena_new();
-	json_object_set_new(
-	    o, "timestamp", json_string(clock_format(arena, (int64_t)ev->pos.ms * 1000)));
+	now = ev->pos.ms ? (int64_t)ev->pos.ms : loop_wall(); /* not all come from the stream */
+	json_object_set_new(o, "timestamp", json_string(clock_format(arena, now * 1000)));
 	arena_free(arena);
 }
 
@@ -423,6 +428,8 @@ opened(struct conn *c, const struct http_request *r)
 	} else {
 		n = http_query_get(r->query, "token", token, SECRET_MAX);
 	}
+	c->wants_presence =
+	    true; /* the document knows no subscriptions: those one writes with are told */
 	if (n > 0)
 		sign_in_token(c, token,
 		    http_query_get(r->query, "resume", resume, SECRET_MAX) > 0 ? resume : NULL);
@@ -464,6 +471,12 @@ static const struct command commands[] = {
     SIGNAL("offer"),
     SIGNAL("answer"),
     SIGNAL("ice"),
+    {.type = "typing:started", .local = typing_start, .arg = {"conversation_id"}},
+    {.type = "typing:stopped", .local = typing_stop, .arg = {"conversation_id"}},
+    {.type = "presence:online", .local = presence_set, .arg = {"status"}},
+    {.type = "presence:offline", .local = presence_set, .arg = {"status"}},
+    {.type = "presence:subscribe", .local = watch_subscribe, .arg = {"user_ids"}},
+    {.type = "presence:unsubscribe", .local = watch_unsubscribe, .arg = {"user_ids"}},
     {.type = "message:send",
 	.method = "POST",
 	.path = "/v1/messages",

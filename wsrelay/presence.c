@@ -243,11 +243,11 @@ struct command_fault
 presence_set(struct conn *c, const struct command *command, const json_t *fields)
 {
 	const char *status = command_text(command, fields, 0);
-	bool away = status && !strcmp(status, "away");
+	bool away = status && (!strcmp(status, "away") || !strcmp(status, "offline"));
 
 	if (!status || (!away && strcmp(status, "online") != 0))
 		return (struct command_fault){
-		    ERR_VALIDATION, command->arg[0], "must be online or away"};
+		    ERR_VALIDATION, command->arg[0], "must be online, away or offline"};
 	if (away == c->away)
 		return (struct command_fault){0};
 	c->away = away;

@@ -178,6 +178,55 @@ def test_a_refused_command_is_answered_in_the_surfaces_shape(ann):
         live.wait_for("pong")
 
 
+# ---- typing and presence -------------------------------------------------------------------------
+
+
+def test_typing_is_told_to_the_others_and_ends(ann, ben, talk, user):
+    stranger = user()
+    with ann.listen() as mine, ben.listen() as live, stranger.listen() as other:
+        mine.send({"type": "typing:started", "conversation_id": talk})
+        documented(live.wait_for("typing:started"), user_id=ann.id, conversation_id=talk, is_typing=True,
+                   display_name=ann.names["display_name"])
+        mine.send({"type": "typing:stopped", "conversation_id": talk})
+        documented(live.wait_for("typing:stopped"), user_id=ann.id, conversation_id=talk, is_typing=False,
+                   display_name=ann.names["display_name"])
+        other.send({"type": "typing:started", "conversation_id": talk})
+        assert other.wait_for("error")["success"] is False
+        for watching in (mine, live, other):
+            watching.never("typing:started", within=0.2)
+
+
+def test_typing_expires_by_itself(farm, ann, ben, talk):
+    with ann.listen() as mine, ben.listen() as live:
+        mine.send({"type": "typing:started", "conversation_id": talk})
+        live.wait_for("typing:started")
+        live.wait_for("typing:stopped", timeout=farm.seconds("typing.expire") + 3, user_id=ann.id)
+
+
+def test_somebody_is_online_until_the_last_device_has_gone(farm, ann, ben, talk):
+    ann.say(talk, ben)
+    laptop = User.login(farm, ann)
+    with ben.listen() as live:
+        live.wait_for("presence:offline", user_id=ann.id)  # how it is when one connects
+        with ann.listen():
+            documented(live.wait_for("presence:online", user_id=ann.id), is_online=True, status="online")
+            with laptop.listen():
+                pass
+            live.never("presence:offline", within=farm.seconds("presence.grace") + 0.5)
+        documented(live.wait_for("presence:offline", timeout=farm.seconds("presence.grace") + 5, user_id=ann.id),
+                   is_online=False, status="offline")
+
+
+def test_somebody_may_be_offline_though_connected(farm, ann, ben, talk):
+    ann.say(talk, ben)
+    with ben.listen() as live, ann.listen() as mine:
+        live.wait_for("presence:online", user_id=ann.id)
+        mine.send({"type": "presence:offline", "status": "offline"})
+        live.wait_for("presence:offline", timeout=farm.seconds("presence.grace") + 5, user_id=ann.id)
+        mine.send({"type": "presence:online", "status": "online"})
+        live.wait_for("presence:online", user_id=ann.id)
+
+
 # ---- calls ---------------------------------------------------------------------------------------
 
 
