@@ -50,3 +50,20 @@ def test_a_send_to_a_large_group_looks_at_no_more_than_a_send_to_two(crowded, al
 
     two, many = cost(pair, alice.id, alice.device), cost(group, member, str(uuid.uuid4()))
     assert many <= 1.5 * two + 8, f"{many} blocks instead of {two}"
+
+
+CARDS = "SELECT * FROM conversation_card WHERE viewer_id = %(viewer)s AND NOT hidden ORDER BY pinned DESC, active_at DESC"
+SEARCH = ("SELECT * FROM conversation_card WHERE viewer_id = %(viewer)s"
+          " AND strpos(lower(concat_ws('', title, peer_name)), 'x') > 0")
+CARD = "SELECT * FROM conversation_card WHERE viewer_id = %(viewer)s AND id = %(conversation)s"
+
+
+@pytest.mark.parametrize("statement, many", [(CARDS, 3), (SEARCH, 3), (CARD, 1)])
+def test_a_list_looks_at_the_conversations_of_its_account_only(crowded, alice, bob, carol, statement, many):
+    cursor, group, _ = crowded
+    conversation = alice.say(bob)["conversationId"]
+    alice.say(carol)
+    cursor.execute("INSERT INTO member (conversation_id, account_id, role, joined_version) VALUES (%s, %s, 'member', 1)",
+                   (group, alice.id))
+    cost = blocks(cursor, statement, {"viewer": alice.id, "conversation": conversation})
+    assert cost <= many * 25, f"{cost} blocks"

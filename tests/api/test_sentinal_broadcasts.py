@@ -251,6 +251,9 @@ def test_each_recipient_gets_a_message_of_their_own(farm, ann, ben, cleo, alice)
         [message] = inbox(person, result["conversation_id"])
         assert message["messageId"] == result["message_id"] and message["senderId"] == ann.id
         assert base64.b64decode(message["ciphertext"]).decode() == f"news {person.device}"
+        if person is not alice:
+            [same] = person.get("/messages", conversation_id=result["conversation_id"])["messages"]
+            assert (same["id"], same["ciphertext"]) == (message["messageId"], message["ciphertext"])
         seen = json.dumps(message)
         assert made not in seen and not [p for p in (ben, cleo, alice) if p is not person and (p.id in seen or p.device in seen)]
     assert told["messageId"] == results[ben.id]["message_id"] and made not in json.dumps(told)

@@ -631,6 +631,22 @@ def test_a_dm_is_deleted_for_oneself_until_the_next_message(farm, ann, ben):
         there(ann).get(f"/messages/{message}/reactions", 404, page=1, pageSize=10)
 
 
+def test_a_deleted_dm_is_empty_in_every_way_of_reading(farm, ann, ben):
+    dm = ann.direct(ben)
+    old = [ben.say(dm, ann)["id"], ann.say(dm, ben)["id"]]
+
+    def here_(user):
+        return [m["id"] for m in user.get("/messages", conversation_id=dm)["messages"]]
+    assert here_(ann) == old[::-1] and shown(ann, dm)["last_message_at"]
+    ann.delete(f"/conversations/{dm}")
+    assert here_(ann) == history(ann, dm) == [] and here_(ben) == old[::-1]
+    for message in old:
+        ann.get(f"/messages/{message}", 404)
+        ben.get(f"/messages/{message}", 200)
+    new = ben.say(dm, ann)["id"]
+    assert here_(ann) == [new] and ids(ann) == [dm] and ann.get(f"/conversations/{dm}/sequence")["sequence"] == 3
+
+
 def test_what_was_deleted_is_not_delivered_later_and_its_sender_sees_the_same(farm, ann, ben):
     read = there(ben).say(ann)
     there(ann).post(f"/messages/{read['messageId']}/ack", {"deviceId": ann.device, "status": "received"})
