@@ -172,7 +172,11 @@ def person_with_everything(farm, user, alice, bob):
         mark.encode()).decode(), "metadata": {"x": mark}})
     keys = [keys[name] for name in ("identityKey", "signedPreKey", "signedPreKeySignature")] + keys["oneTimePreKeys"]
     group = own.group(name=f"alone {mark}")
-    assert group
+    ann.put(f"/conversations/{group}", {"avatar_url": f"https://{mark}.example/group"})
+    ann.post(f"/conversations/{group}/mute")
+    for owner, recipient in ((ann, alice), (Visitor(farm, alice.token), ann)):
+        made = owner.post("/broadcasts", {"name": "list", "description": f"of {mark}" if owner is ann else ""})["id"]
+        owner.post(f"/broadcasts/{made}/recipients", {"user_id": recipient.id})
     return ann, [mark, phone, *keys]
 
 
@@ -183,7 +187,7 @@ def test_nothing_personal_remains_in_any_table(farm, user, alice, bob):
         kept = {table for table, _ in before}
         assert {"account", "device", "contact", "contact_sync", "block", "invitation", "mail", "password_reset", "event",
                 "web_session", "offline_queue_item", "one_time_prekey", "device_identity", "device_signed_prekey",
-                "conversation_profile"} <= kept, "the search finds what is there"
+                "conversation_profile", "broadcast_list"} <= kept, "the search finds what is there"
         delete(ann)
         assert texts_holding(farm, words) == {}
     [row] = farm.sql("SELECT to_jsonb(a) AS account FROM account a WHERE id = %s", ann.id)
@@ -201,7 +205,8 @@ def test_what_belongs_to_nobody_else_is_gone(farm, user, alice, bob):
                      " JOIN information_schema.tables USING (table_schema, table_name)"
                      " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = 'uuid'")
     left = {n["t"] for n in names if farm.sql(f"SELECT FROM \"{n['t']}\" WHERE \"{n['c']}\" = %s LIMIT 1", ann.id)}
-    assert left <= {"account", "device", "session", "member", "conversation", "conversation_profile", "message"}, left
+    assert left <= {"account", "device", "session", "member", "conversation", "conversation_profile", "message",
+                    "broadcast_recipient"}, left
 
 
 def test_files_that_nothing_shows_are_given_up(farm, ann):
