@@ -199,6 +199,7 @@ $(foreach t,$(basename $(notdir $(UNIT_TESTS))),$(eval $(call unit_rules,$(t))))
 
 FUZZ_SECONDS = 20
 FUZZ_TARGETS = $(patsubst $(top_srcdir)/tests/fuzz/%.c,fuzz/%,$(wildcard $(top_srcdir)/tests/fuzz/*_fuzz.c))
+FUZZ_WITH_fcgi_wire_fuzz = $(addprefix wsrelay/,fcgi_wire.c map.c)
 FUZZ_WITH_multipart_fuzz = shared/multipart.c shared/buf.c shared/arena.c
 FUZZ_WITH_query_fuzz = shared/query.c shared/arena.c
 FUZZ_WITH_schema_fuzz = $(addprefix shared/,schema.c json.c buf.c arena.c clock.c id.c)

@@ -14,11 +14,12 @@
 #include "rds.h"
 #include "stream.h"
 #include "stream_reply.h"
+#include "watch.h"
 
 enum {
 	BLOCK_MS = 5000,
 	CHUNK = 500,
-	KEEP = 2000,     /* entries */
+	KEEP = 10000,    /* entries */
 	WAITING = 1000,  /* events whose members are being looked up */
 	STALE_MS = 5000, /* we slept: nobody wants it any more */
 };
@@ -29,6 +30,7 @@ static struct {
 	bool placed; /* .last is known */
 	struct rt_event *waiting, **tail;
 	int n_waiting;
+	bool slept;
 } now;
 
 bool
@@ -128,12 +130,15 @@ give(const struct rt_event *ev)
 static void
 take(struct rt_event *ev)
 {
+	bool stale = loop_wall() - (int64_t)ev->pos.ms > STALE_MS;
+
 	metrics->now_in++;
-	if (loop_wall() - (int64_t)ev->pos.ms > STALE_MS || now.n_waiting == WAITING) {
-		metrics->shed++;
-		rt_event_free(ev);
-	} else if (ev->version < 0) {
+	now.slept |= stale;
+	if (ev->version < 0) {
 		presence_heard(ev);
+		rt_event_free(ev);
+	} else if (stale || now.n_waiting == WAITING) {
+		metrics->shed++;
 		rt_event_free(ev);
 	} else if (stream_known(NULL, ev)) {
 		give(ev);
@@ -183,6 +188,9 @@ on_read(void *unused, const redisReply *reply)
 				take(ev);
 		}
 	}
+	if (now.slept) /* and what was cut off meanwhile, nobody has seen */
+		watch_ask_again();
+	now.slept = false;
 	read_more();
 }
 

@@ -185,27 +185,30 @@ on_settled(struct timer *timer)
 		ask_redis(t);
 }
 
-/* What was believed may be wrong by now.  When Redis is back, and all relays have told it what they
- * have, it is asked again, and what is different is told. */
 void
-watch_redis_changed(void)
+watch_ask_again(void)
 {
-	static bool was_up;
 	struct target *t;
 	size_t i = 0;
-	bool up = now_up();
 
-	if (up == was_up)
-		return;
 	while ((t = map_next(&all.targets, &i))) {
 		t->known = false;
 		t->heard++;
 	}
-	if (up) {
-		all.settling.fire = on_settled;
-		loop_timer(&all.settling, all.settled_once ? SETTLE_MS : 0);
-		all.settled_once = true;
-	}
+	all.settling.fire = on_settled;
+	loop_timer(&all.settling, all.settled_once ? SETTLE_MS : 0);
+	all.settled_once = true;
+}
+
+/* When Redis is back all relays tell it first whom they have. */
+void
+watch_redis_changed(void)
+{
+	static bool was_up;
+	bool up = now_up();
+
+	if (up && !was_up)
+		watch_ask_again();
 	was_up = up;
 }
 

@@ -30,6 +30,8 @@ void watch_heard(struct uid account, bool online, const struct rt_event *ev);
 /* An event of the stream: does it change who may know what? */
 void watch_relation(const struct rt_event *ev);
 void watch_redis_changed(void);
+/* Something may have been missed: ask Redis about everybody, and tell what is different. */
+void watch_ask_again(void);
 void watch_forget(struct conn *c);
 void watch_flush(void);
 

@@ -1,6 +1,7 @@
 """Settings that decide what others learn: tested by what they learn."""
 import pytest
 
+from lib.devices import add_device
 from lib.people import refused
 
 RECEIPTS = "/users/me/settings/read-receipts"
@@ -52,3 +53,28 @@ def test_settings_are_ones_own(alice, bob):
     alice.get(f"/users/{bob.id}/settings/read-receipts", expect=403)
     alice.put(f"/users/{bob.id}/settings/read-receipts", {"globalEnabled": False}, 403)
     assert bob.get(RECEIPTS)["globalEnabled"] is True
+
+
+# ---- who learns whether somebody is online; what it does is in test_presence.py -------------------
+
+
+def test_who_learns_of_presence_is_kept_with_its_lists(alice, bob, carol):
+    path = "/users/me/presence-visibility"
+    assert alice.get(path)["visibility"] == "everyone"
+    assert alice.put(path, {"visibility": "custom", "customAllowList": [bob.id], "customDenyList": [carol.id]}) \
+        .items() >= {"customAllowListCount": 1, "customDenyListCount": 1}.items()
+    assert [u["userId"] for u in alice.get(path + "/allowed-users", page=1, pageSize=5)["items"]] == [bob.id]
+    assert [u["userId"] for u in alice.get(path + "/denied-users", page=1, pageSize=5)["items"]] == [carol.id]
+    assert alice.put(path, {"customAllowList": [carol.id]})["customDenyListCount"] == 0, "from one list to the other"
+    assert alice.get(path + "/denied-users", page=1, pageSize=5)["total"] == 0
+    assert alice.put(path, {"visibility": "nobody"})["visibility"] == "nobody"
+    alice.get(f"/users/{bob.id}/presence-visibility", expect=403)
+    alice.get(f"/users/{bob.id}/presence-visibility/allowed-users", page=1, pageSize=5, expect=403)
+    alice.put(f"/users/{bob.id}/presence-visibility", {"visibility": "nobody"}, 403)
+    assert bob.get(path)["visibility"] == "everyone"
+
+
+def test_other_devices_learn_of_the_setting(alice):
+    with alice.listen() as live:
+        add_device(alice).put("/users/me/presence-visibility", {"visibility": "contacts"})
+        assert live.wait_for("privacy.presence")["visibility"] == "contacts"
