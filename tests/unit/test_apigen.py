@@ -106,6 +106,25 @@ def test_sql(good):
     assert params[3:6] == ["thingId", "me", "thingId_body"]
 
 
+def listed(tmp_path, text):
+    (tmp_path / "some.sql").write_text(text)
+    made = apigen("queries", "--sql", tmp_path / "some.sql", SAMPLE / "core.sql")
+    assert made.returncode == 0, made.stderr
+    return json.loads(made.stdout)
+
+
+def test_queries_are_listed_as_they_are_prepared(tmp_path):
+    some, *core = listed(tmp_path, "\n-- name: some :many\nSELECT 'x' WHERE :me = :you AND :me <> 'a\tb';\n")
+    assert some == {"file": str(tmp_path / "some.sql"), "line": 2, "name": "some", "kind": "many", "params": ["me", "you"],
+                    "sql": "SELECT 'x' WHERE $1 = $2 AND $1 <> 'a\tb'"}
+    assert [query["name"] for query in core] == ["account_find"]
+
+
+def test_a_list_with_a_total_of_its_own_is_not_counted(tmp_path):
+    query = listed(tmp_path, "-- name: some :list\nSELECT 1 AS a, (SELECT n FROM c) AS _total FROM t;\n")[0]
+    assert query["sql"].startswith("SELECT * FROM (\nSELECT 1 AS a") and "count(" not in query["sql"]
+
+
 def test_query_list_has_the_core(good):
     source = (good / "good.gen.c").read_text()
     listed = source.split("queries[] = {")[1].split("}")[0]

@@ -172,7 +172,7 @@ void check_bindings(struct contract *c, struct queries *qs);
 void check_sources(const struct contract *c, struct queries *qs, const char *const *files, int n);
 void check_core_used(struct queries *qs, const char *const *files, int n);
 
-/* ---- emit_*.c, openapi.c, routes.c ----------------------------------------------------------- */
+/* ---- emit_*.c, openapi.c, routes.c, list.c --------------------------------------------------- */
 
 int put_schema(FILE *out, const struct schema *s); /* number of the emitted table s_N */
 void put_query_header(FILE *out, const struct query_source *q);
@@ -186,5 +186,6 @@ void emit_openapi(struct contract **list, int n, const char *title, const char *
     const char *version, const char *out);
 void emit_routes(struct contract **list, int n, bool apache, const char *out);
 void emit_relay_routes(struct contract **list, int n, const char *out);
+void list_queries(const char *const *files, int n); /* to standard output */
 
 #endif

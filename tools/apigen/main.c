@@ -9,7 +9,8 @@ static const char usage[] =
     "       apigen core [--name NAME] --sql FILE... [--core-sql FILE]... [--used-in FILE...]\n"
     "              --out-c FILE --out-h FILE\n"
     "       apigen openapi SURFACE --title TEXT --base PATH [--version TEXT] --out FILE YAML...\n"
-    "       apigen routes SURFACE --server lighttpd|apache|relay --out FILE YAML...\n";
+    "       apigen routes SURFACE --server lighttpd|apache|relay --out FILE YAML...\n"
+    "       apigen queries --sql FILE...\n";
 
 struct files {
 	const char **list;
@@ -172,6 +173,14 @@ command_routes(const struct options *o)
 	emit_routes(load_all(o), o->words.n - 1, !strcmp(server, "apache"), need(o->out, "--out"));
 }
 
+static void
+command_queries(const struct options *o)
+{
+	if (o->words.n || !o->sql.n)
+		usage_die("queries takes --sql files", NULL);
+	list_queries(o->sql.list, o->sql.n);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -179,7 +188,7 @@ main(int argc, char **argv)
 		const char *name;
 		void (*run)(const struct options *o);
 	} commands[] = {{"family", command_family}, {"core", command_core},
-	    {"openapi", command_openapi}, {"routes", command_routes}};
+	    {"openapi", command_openapi}, {"routes", command_routes}, {"queries", command_queries}};
 	struct options o;
 
 	if (argc < 2)
