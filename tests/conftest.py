@@ -9,6 +9,7 @@ import pytest
 
 from lib.farm import Farm
 from lib.people import Account, Caller
+from lib.seeded import seeded
 from lib.sentinal import User
 
 FARMS = []
@@ -24,6 +25,14 @@ def farm():
     with Farm.running(reused) if reused else Farm.private(**SETTINGS) as farm:
         FARMS.append(farm)
         yield farm
+
+
+@pytest.fixture(scope="session")
+def crowd(farm, request):
+    """A database full of invented people, in the farm's cluster but none of its business; nobody changes it."""
+    size = {"users": 100000, "messages": 5000000} if request.config.option.full else {"users": 2000, "messages": 50000}
+    with seeded(farm, **size) as database:
+        yield database
 
 
 @pytest.fixture
@@ -57,6 +66,10 @@ def user(farm):
 def nobody(farm):
     """Requests without a token."""
     return Caller(farm)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="plans over 100,000 people and 5 million messages")
 
 
 def pytest_configure(config):
