@@ -20,7 +20,7 @@ CROSS JOIN LATERAL message_sync(w.account, w.cursor, w.since, w.size,
 	least((w.page - 1)::bigint * w.size, 1000000000)::integer, w.device) s;
 
 -- name: queue_page :many
-SELECT q.*, device_queue_count(:me::uuid, :device::uuid) AS _total
+SELECT q.*, (SELECT device_queue_count(:me::uuid, :device::uuid)) AS _total
 FROM device_queue(:me::uuid, :device::uuid, :limit::integer, :offset::integer) q;
 
 -- name: queue_count :one

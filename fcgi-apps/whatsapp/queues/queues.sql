@@ -7,7 +7,8 @@ SELECT message_id AS "messageId", position AS "queuePosition", queued_at AS "que
 FROM offline_queue_put(:me::uuid, :queueId::uuid, :messageId, :ciphertext, :metadata::jsonb, :max::bigint);
 
 -- name: offline_queue_items :list
-SELECT message_id AS "messageId", ciphertext, metadata, position AS "queuePosition", queued_at AS "queuedAt"
+SELECT message_id AS "messageId", ciphertext, metadata, position AS "queuePosition", queued_at AS "queuedAt",
+	(SELECT q.item_count FROM offline_queue q WHERE q.id = :queueId::uuid) AS _total
 FROM offline_queue_item WHERE queue_id = (SELECT offline_queue_own(:me::uuid, :queueId::uuid))
 ORDER BY position;
 

@@ -3,11 +3,11 @@ SELECT id AS "blockId", account_id AS "userId", blocked_id AS "contactId", creat
 FROM block_add(:me::uuid, :contactId::uuid, :reason, :device::uuid);
 
 -- name: block_list :list
-SELECT b.id AS "blockId", b.blocked_id AS "contactId", coalesce(c.display_name, a.display_name) AS "displayName",
-	b.reason, b.created_at AS "createdAt"
+SELECT b.id AS "blockId", b.blocked_id AS "contactId",
+	coalesce((SELECT c.display_name FROM contact c WHERE c.account_id = b.account_id AND c.contact_id = b.blocked_id),
+		(SELECT a.display_name FROM account a WHERE a.id = b.blocked_id)) AS "displayName",
+	b.reason, b.created_at AS "createdAt", (SELECT count(*) FROM block n WHERE n.account_id = :me::uuid) AS _total
 FROM block b
-JOIN account a ON a.id = b.blocked_id
-LEFT JOIN contact c ON c.account_id = b.account_id AND c.contact_id = b.blocked_id
 WHERE b.account_id = :me::uuid
 ORDER BY b.created_at DESC, b.id DESC;
 
