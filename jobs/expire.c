@@ -21,6 +21,7 @@ static const struct kind {
     {sql_purge_queues, "queue.keep", 0},
     {sql_purge_invitations, "jobs.keep_failed", 0},
     {sql_purge_mails, "jobs.keep_failed", 0},
+    {sql_purge_uploads, "jobs.keep_failed", 0},
     {sql_purge_calls, "call.keep", 0},
     {sql_purge_call_quality, "call.quality_keep", 0},
     {sql_purge_password_resets, NULL, DAY},

@@ -117,6 +117,18 @@ SELECT id FROM media_purgeable(:batch::integer);
 -- name: media_forget :one
 SELECT media_forget(:ids::uuid[]) AS rows;
 
+-- name: uploads_abandon :one
+SELECT upload_abandon(make_interval(secs => :keep::double precision), :batch::integer) AS rows;
+
+-- name: uploads_purgeable :many
+SELECT id FROM upload_purgeable(:batch::integer);
+
+-- name: uploads_emptied :one
+SELECT upload_emptied(:ids::uuid[]) AS rows;
+
+-- name: purge_uploads :one
+SELECT upload_prune(make_interval(secs => :age::double precision), :batch::integer) AS rows;
+
 -- name: settle_positions :one
 SELECT position_settle(p_limit => :batch::integer) AS rows;
 

@@ -43,6 +43,7 @@ static const struct job jobs[] = {
     {"messages", "jobs.tick", messages_expire},
     {"calls", "jobs.tick", calls_expire},
     {"outgoing", "jobs.tick", outgoing_run},
+    {"uploads", "jobs.expire", uploads_remove},
     {"rows", "jobs.expire", rows_purge},
     {"media", "jobs.expire", media_remove},
     {"positions", "jobs.settle", positions_settle},

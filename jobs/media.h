@@ -9,5 +9,8 @@
 #include "job.h"
 
 int media_remove(struct req *r, struct report *out);
+/* Uploads in pieces that nobody finished, and the bytes of those that were given up
+ * (sql/133-uploads.sql). */
+int uploads_remove(struct req *r, struct report *out);
 
 #endif

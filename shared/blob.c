@@ -168,6 +168,104 @@ blob_put(const char *id, int fd, char sum[BLOB_SUM_SIZE])
 	return err;
 }
 
+/* ---- in pieces --------------------------------------------------------------------------- */
+
+enum { PART_NAME = ID_SIZE + 8 };
+
+static int
+part_open(int dir, const char *id, int flags)
+{
+	char name[PART_NAME];
+
+	snprintf(name, sizeof name, "%s.part", id);
+	return openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+/* -1 with errno. */
+static int
+pour(int to, int from, int64_t size)
+{
+	off_t at = 0;
+
+	while (at < size) {
+		ssize_t n = sendfile(to, from, &at, (size_t)(size - at));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n < 0 ? errno : EIO;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int
+blob_part_write(const char *id, int from, int64_t size, int64_t at)
+{
+	int dir = folder(id, true), fd, err = 0;
+
+	if (dir < 0)
+		return fault("no folder for a blob", id);
+	fd = part_open(dir, id, O_RDWR | O_CREAT);
+	if (fd < 0 || lseek(fd, at, SEEK_SET) < 0 || pour(fd, from, size) < 0 || fsync(fd) < 0 ||
+	    fsync(dir) < 0)
+		err = fault("part of a blob not stored", id);
+	if (fd >= 0)
+		close(fd);
+	close(dir);
+	return err;
+}
+
+/* The pieces, or what they have become. */
+static int
+whole_open(int dir, const char *id)
+{
+	int fd = part_open(dir, id, O_RDWR);
+
+	return fd < 0 && errno == ENOENT ? openat(dir, id, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : fd;
+}
+
+int
+blob_part_sum(const char *id, int64_t size, char sum[BLOB_SUM_SIZE])
+{
+	int dir = folder(id, false), fd, err = 0;
+	struct stat st;
+
+	if (dir < 0)
+		return fault("no folder of a blob", id);
+	fd = whole_open(dir, id);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		err = fault("parts of a blob not opened", id);
+	else if (st.st_size < size) {
+		errno = ENODATA;
+		err = fault("parts of a blob are missing", id);
+	} else if (ftruncate(fd, size) < 0 || sum_up(fd, sum) < 0 || fsync(fd) < 0) {
+		err = fault("parts of a blob not read", id);
+	}
+	if (fd >= 0)
+		close(fd);
+	close(dir);
+	return err;
+}
+
+int
+blob_part_keep(const char *id)
+{
+	int dir = folder(id, false), err = 0;
+	char name[PART_NAME];
+
+	if (dir < 0)
+		return fault("no folder of a blob", id);
+	snprintf(name, sizeof name, "%s.part", id);
+	if ((renameat(dir, name, dir, id) < 0 &&
+		(errno != ENOENT || faccessat(dir, id, R_OK, AT_SYMLINK_NOFOLLOW) < 0)) ||
+	    fsync(dir) < 0)
+		err = fault("blob not stored", id);
+	close(dir);
+	return err;
+}
+
 /* ---- reading and deleting ---------------------------------------------------------------- */
 
 int
@@ -196,10 +294,13 @@ int
 blob_delete(const char *id)
 {
 	int dir = folder(id, false), err = 0;
+	char part[PART_NAME];
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : fault("no folder of a blob", id);
-	if (unlinkat(dir, id, 0) < 0 && errno != ENOENT)
+	snprintf(part, sizeof part, "%s.part", id);
+	if ((unlinkat(dir, id, 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(dir, part, 0) < 0 && errno != ENOENT))
 		err = fault("blob not deleted", id);
 	close(dir);
 	return err;

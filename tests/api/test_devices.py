@@ -183,8 +183,8 @@ def test_a_removed_device_is_out_at_once(alice, bob):
 def test_no_more_pushes_go_to_a_removed_device(farm, alice):
     tablet = add_device(alice, pushToken="secret-token")
     alice.delete(f"/devices/{tablet.device}")
-    assert not farm.sql("SELECT FROM device WHERE id = %s AND push_token IS NOT NULL", tablet.device)
-    assert not farm.sql("SELECT FROM device_position WHERE device_id = %s", tablet.device)
+    assert not farm.sql("SELECT 1 FROM device WHERE id = %s AND push_token IS NOT NULL", tablet.device)
+    assert not farm.sql("SELECT 1 FROM device_position WHERE device_id = %s", tablet.device)
 
 
 def test_the_remaining_devices_learn_of_a_removal_and_go_on(alice, bob):

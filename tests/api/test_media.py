@@ -420,7 +420,7 @@ def jobs(farm):
 
 
 def gone(farm, media):
-    return not farm.sql("SELECT FROM media WHERE id = %s", media) and not blob(farm, media).exists()
+    return not farm.sql("SELECT 1 FROM media WHERE id = %s", media) and not blob(farm, media).exists()
 
 
 def given_up(farm, media):

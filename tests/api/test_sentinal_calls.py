@@ -144,7 +144,7 @@ def test_in_a_group_those_who_are_named_are_called(farm, ann, ben, cid, user):
 
 def test_nobody_from_outside_is_called(farm, ann, ben, cid, user):
     conversation = group(ann, ben)
-    named(begin(ann, conversation, 422, participants=[cid.id]), "user_id")
+    named(begin(ann, conversation, 422, participants=[cid.id]), "participants")
     call = begin(ann, conversation)["id"]
     named(ann.post(f"/calls/{call}/participants", {"user_id": cid.id}, 422), "user_id")
     named(ann.post(f"/calls/{call}/participants", {"user_id": str(uuid.uuid4())}, 422), "user_id")
@@ -385,9 +385,13 @@ def block_there(a, b):
     Account(a.farm, {"accessToken": a.token, "userId": a.id}).post(f"/users/{a.id}/blocks", {"contactId": b.id})
 
 
-@pytest.fixture(params=[block_there])
+def block_here(a, b):
+    a.post(f"/users/me/contacts/{b.id}/block")
+
+
+@pytest.fixture(params=[block_there, block_here], ids=["whatsapp", "sentinal"])
 def block(request):
-    """How somebody blocks somebody."""
+    """How somebody blocks somebody, on either surface."""
     return request.param
 
 
@@ -410,7 +414,7 @@ def test_a_block_ends_the_call_between_the_two(farm, ann, ben, call, block):
 def test_the_blocked_are_not_called_in_groups_either(farm, ann, ben, cid, block):
     conversation = group(ann, ben, cid)
     block(ben, ann)
-    named(begin(ann, conversation, 403, participants=[ben.id, cid.id]), "user_id")
+    named(begin(ann, conversation, 403, participants=[ben.id, cid.id]), "participants")
     call = begin(ann, conversation, participants=[cid.id])["id"]
     named(ann.post(f"/calls/{call}/participants", {"user_id": ben.id}, 403), "user_id")
     join(call, ben)
@@ -450,7 +454,7 @@ def test_who_deletes_the_account_is_out_of_every_call(farm, ann, ben, cid, call)
     other = begin(cid, group(cid, ann, ben), participants=[ann.id, ben.id])["id"]
     for c in (call, other):
         connect(ben, c)
-    farm.sql("UPDATE account SET deleted_at = now() WHERE id = %s", ben.id)
+    ben.delete("/users/me")
     assert ann.get(f"/calls/{call}")["end_reason"] == "COMPLETED"
     assert people(cid, other)[ben.id] == "LEFT" and state(cid, other) == "CONNECTED"
 

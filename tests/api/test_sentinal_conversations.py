@@ -583,7 +583,7 @@ def test_own_devices_hear_of_it_and_nobody_else(farm, ann, ben, team):
 def test_a_stranger_has_nothing_to_set(farm, cleo, ann, ben, what):
     set_(cleo, ann.group(ben), what, 404)
     set_(cleo, str(uuid.uuid4()), what, 404)
-    assert farm.sql("SELECT FROM conversation_setting WHERE account_id = %s", cleo.id) == []
+    assert farm.sql("SELECT 1 FROM conversation_setting WHERE account_id = %s", cleo.id) == []
 
 
 def test_what_was_set_ends_with_the_stay(ann, ben, team):
@@ -607,7 +607,7 @@ def test_the_owner_deletes_a_group_for_all(farm, ann, ben, team):
         assert ids(one, archived="all") == []
     ann.delete(f"/conversations/{team}", expect=404)
     assert farm.sql("SELECT avatar_url FROM conversation_profile WHERE conversation_id = %s", team) == [{"avatar_url": None}]
-    assert farm.sql("SELECT FROM conversation_setting WHERE conversation_id = %s", team) == []
+    assert farm.sql("SELECT 1 FROM conversation_setting WHERE conversation_id = %s", team) == []
 
 
 def test_a_dm_is_deleted_for_oneself_until_the_next_message(farm, ann, ben):

@@ -2,19 +2,17 @@
  * them. */
 #include "media.gen.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "blob.h"
 #include "blob_send.h"
 #include "clock.h"
 #include "conf.h"
+#include "core/link.h"
+#include "core/media.h"
 #include "db.h"
 #include "json.h"
-#include "link.h"
 #include "req.h"
-
-#define OPAQUE "application/octet-stream"
 
 struct upload {
 	const char *kind;
@@ -39,44 +37,21 @@ check_size(struct req *r, const struct upload *u)
 	return 0;
 }
 
-/* "Image/PNG; x=y" is image/png; NULL when it is no media type (RFC 9110, 8.3.1). */
-static const char *
-essence(struct req *r, const char *text)
-{
-	size_t n = strcspn(text, "; \t"), slashes = 0;
-	char *s = arena_memdup(r->arena, text, n);
-
-	for (size_t i = 0; i < n; i++) {
-		s[i] = (char)tolower((unsigned char)s[i]);
-		slashes += s[i] == '/';
-		if (!isalnum((unsigned char)s[i]) && !strchr("/!#$%&'*+-.^_`|~", s[i]))
-			return NULL;
-	}
-	return slashes == 1 && *s != '/' && s[n - 1] != '/' && n < 128 ? s : NULL;
-}
-
-/* Documents have any type. */
-static bool
-is_of_kind(const char *mime, const char *kind)
-{
-	size_t n = strlen(kind);
-
-	return strcmp(kind, "document") == 0 || (strncmp(mime, kind, n) == 0 && mime[n] == '/');
-}
-
 /* Ciphertext is often sent as application/octet-stream, which says nothing of what it is. */
 static int
 check_type(struct req *r, struct upload *u)
 {
 	const char *field = u->mime ? "mimeType" : "file";
-	const char *mime = essence(r, u->mime ? u->mime : u->file->type ? u->file->type : OPAQUE);
-	bool untold = !u->mime && mime && strcmp(mime, OPAQUE) == 0;
+	const char *mime = media_type(r, u->mime         ? u->mime
+					 : u->file->type ? u->file->type
+							 : MEDIA_OPAQUE);
+	bool untold = !u->mime && mime && strcmp(mime, MEDIA_OPAQUE) == 0;
 
 	if (untold && !u->opaque)
 		return req_fail(r, ERR_VALIDATION, "mimeType", "is required");
 	if (!mime)
 		return req_fail(r, ERR_MEDIA_TYPE, field, "is not of a media type");
-	if (!untold && !is_of_kind(mime, u->kind))
+	if (!untold && !media_type_fits(mime, u->kind))
 		return req_fail(r, ERR_MEDIA_TYPE, field, "is not of a type of %s", u->kind);
 	u->mime = mime;
 	return 0;
@@ -144,13 +119,14 @@ media_video_create(struct req *r, const struct media_video_create_in *in)
 static int
 add_link(struct req *r, json_t *reply, const char *name, const char *until)
 {
-	const char *id = json_string_value(json_object_get(reply, "mediaId")), *address;
+	const char *id = json_string_value(json_object_get(reply, "mediaId")), *query;
 	int64_t expires;
 
-	address = link_to(r, id, &expires);
-	if (!address)
+	query = link_query(r, id, conf_int("media.url_lifetime"), &expires);
+	if (!query)
 		return ERR_INTERNAL;
-	json_object_set_new(reply, name, json_string(address));
+	json_object_set_new(reply, name,
+	    json_string(req_printf(r, "%s/media/%s/content?%s", r->family->base, id, query)));
 	if (until)
 		json_object_set_new(reply, until, json_string(clock_format(r->arena, expires)));
 	return 0;

@@ -8,7 +8,7 @@
 
 #include "base64.h"
 #include "clock.h"
-#include "conf.h"
+#include "fcgi.h"
 #include "keyfile.h"
 #include "log.h"
 #include "req.h"
@@ -35,15 +35,15 @@ key(void)
 	}
 	keyfile_unlock(lock);
 	if (!there)
-		log_error("no key for download addresses", "file", "media.key");
+		log_error("no key for signed addresses", "file", "media.key");
 	return there ? bytes : NULL;
 }
 
 static int
-sign(struct req *r, const char *id, int64_t expires, unsigned char sum[SUM])
+sign(struct req *r, const char *what, int64_t expires, unsigned char sum[SUM])
 {
 	const unsigned char *k = key();
-	const char *text = req_printf(r, "%s %lld", id, (long long)expires);
+	const char *text = req_printf(r, "%s %lld", what, (long long)expires);
 
 	if (!k)
 		return ERR_INTERNAL;
@@ -53,24 +53,24 @@ sign(struct req *r, const char *id, int64_t expires, unsigned char sum[SUM])
 }
 
 const char *
-link_to(struct req *r, const char *id, int64_t *expires)
+link_query(struct req *r, const char *what, int64_t seconds, int64_t *expires)
 {
-	int64_t seconds = clock_now() / CLOCK_SECOND + conf_int("media.url_lifetime");
+	int64_t until = clock_now() / CLOCK_SECOND + seconds;
 	unsigned char sum[SUM];
 
-	*expires = seconds * CLOCK_SECOND;
-	if (sign(r, id, seconds, sum))
+	*expires = until * CLOCK_SECOND;
+	if (sign(r, what, until, sum))
 		return NULL;
-	return req_printf(r, "%s/media/%s/content?expires=%lld&signature=%s", r->family->base, id,
-	    (long long)seconds, base64_encode_url(r->arena, sum, SUM));
+	return req_printf(r, "expires=%lld&signature=%s", (long long)until,
+	    base64_encode_url(r->arena, sum, SUM));
 }
 
 int
-link_check(struct req *r, const char *id, int64_t expires, const char *signature)
+link_check(struct req *r, const char *what, int64_t expires, const char *signature)
 {
 	unsigned char sum[SUM], given[SUM];
 	size_t n;
-	int err = sign(r, id, expires, sum);
+	int err = sign(r, what, expires, sum);
 
 	if (err)
 		return err;
@@ -78,4 +78,27 @@ link_check(struct req *r, const char *id, int64_t expires, const char *signature
 	    sodium_memcmp(sum, given, SUM) != 0)
 		return req_fail(r, ERR_FORBIDDEN, "signature", "is not that of this address");
 	return expires > clock_now() / CLOCK_SECOND ? 0 : ERR_GONE;
+}
+
+/* A proxy in front says how it was asked; else the web server does. */
+static const char *
+scheme(struct req *r)
+{
+	const char *s = req_header(r, "X-Forwarded-Proto");
+
+	if (!s || (strcmp(s, "https") != 0 && strcmp(s, "http") != 0))
+		s = fcgi_param(r->wire, "REQUEST_SCHEME");
+	return s && strcmp(s, "https") == 0 ? "https" : "http";
+}
+
+const char *
+link_origin(struct req *r)
+{
+	const char *host = req_header(r, "Host");
+
+	if (!host || !*host ||
+	    host[strspn(
+		host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]")])
+		return "";
+	return req_printf(r, "%s://%s", scheme(r), host);
 }
