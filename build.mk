@@ -203,7 +203,8 @@ FUZZ_WITH_fcgi_wire_fuzz = $(addprefix wsrelay/,fcgi_wire.c map.c)
 FUZZ_WITH_multipart_fuzz = shared/multipart.c shared/buf.c shared/arena.c
 FUZZ_WITH_query_fuzz = shared/query.c shared/arena.c
 FUZZ_WITH_schema_fuzz = $(addprefix shared/,schema.c json.c buf.c arena.c clock.c id.c)
-FUZZ_WITH_ws_frame_fuzz = $(addprefix wsrelay/,ws_frame.c ws_http.c cursor.c utf8.c map.c uid.c)
+FUZZ_WITH_ws_frame_fuzz = $(addprefix wsrelay/,ws_frame.c ws_http.c cursor.c utf8.c map.c uid.c \
+	deflate.c deflate_offer.c frame.c)
 
 fuzz/%: $(top_srcdir)/tests/fuzz/%.c
 	$(call say,FUZZ)$(MKDIR_P) $(@D) && clang -fsanitize=fuzzer,address,undefined -g -O1 $(AM_CPPFLAGS) \

@@ -2,7 +2,7 @@
 
 PACKAGES_BUILD="gcc g++ make autoconf automake pkg-config libpq-dev libhiredis-dev libfcgi-dev libyaml-dev
 	libpcre2-dev libjwt-dev libssl-dev libsodium-dev libjansson-dev libqrencode-dev libpng-dev
-	libcurl4-openssl-dev libxeddsa-dev libphonenumber-dev libcmocka-dev"
+	libcurl4-openssl-dev zlib1g-dev libxeddsa-dev libphonenumber-dev libcmocka-dev"
 PACKAGES_RUN="postgresql-15 redis-server lighttpd runit procps curl python3 python3-websockets python3-nacl"
 PACKAGES_APACHE="apache2-bin"
 PACKAGES_TEST="python3-pytest python3-redis python3-psycopg2 python3-requests python3-jsonschema

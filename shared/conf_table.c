@@ -153,6 +153,8 @@ const struct setting conf_table[] = {
 	DURATION("relay.max_lag", "10s", "1s", "1h", "Age of a waiting event from which on clients are told that events are late, and the relay is not ready"),
 	COUNT("relay.gap_ms", "5000", "0", "60000", "Milliseconds to wait for a missing sequence number"),
 	TEXT("relay.origins", "", "Foreign Origin headers that are allowed, separated by blanks; the server's own always is"),
+	BOOL("relay.deflate", "yes", "Compress what is sent to clients that offer permessage-deflate"),
+	SIZE("relay.deflate_from", "1k", "1", "1m", "Smaller messages are sent to them as they are"),
 	COUNT("relay.processes", "1", "1", "16", "Processes that share the connections; each keeps a log of relay.log_bytes"),
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections, of all processes together"),
 	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account; SURFACE.relay.max_per_account where a surface has its own"),

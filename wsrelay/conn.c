@@ -11,7 +11,7 @@
 #include "account.h"
 #include "call.h"
 #include "capacity.h"
-#include "conf.h"
+#include "deflate.h"
 #include "deliver.h"
 #include "limits.h"
 #include "map.h"
@@ -300,11 +300,17 @@ void
 conn_say(struct conn *c, const char *text, size_t n)
 {
 	uint8_t head[WS_HEAD_MAX];
+	struct frame *f;
 
 	if (c->state == CONN_CLOSING || c->state == CONN_HTTP)
 		return;
 	if (c->out && c->out->n - c->out->at > CONN_OWN_MAX) {
 		conn_end(c, CLOSE_TOO_MANY, "answers are not read");
+		return;
+	}
+	if (c->deflate && (f = deflate_text(text, n, c->deflate))) {
+		conn_write(c, frame_bytes(f), frame_size(f));
+		frame_put(f);
 		return;
 	}
 	conn_write(c, head, ws_head(head, WS_TEXT, n));

@@ -96,6 +96,7 @@ on_frames(struct conn *c, const uint8_t *p, size_t n)
 	if (!c->in) {
 		c->in = must_zalloc(sizeof(*c->in));
 		ws_init(&c->in->ws, CONN_MESSAGE_MAX);
+		c->in->ws.deflate = c->deflate;
 	}
 	while (c->fd >= 0 && !c->peer_closed && !c->after_write) {
 		got = ws_feed(&c->in->ws, p, n, &used);

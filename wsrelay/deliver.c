@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include "account.h"
 #include "conn.h"
+#include "deflate.h"
 #include "evlog.h"
 #include "map.h"
 #include "metrics.h"
@@ -191,6 +192,22 @@ frame_for(struct conn *c, struct entry *e)
 	return plain_frame(c, e);
 }
 
+/* What goes to this connection for a frame, which is given away for it. */
+static struct frame *
+negotiated(const struct conn *c, struct frame *f, struct entry *e)
+{
+	struct frame *best;
+	size_t grown;
+
+	if (!c->deflate)
+		return f;
+	best = frame_ref(deflate_frame(f, c->deflate, &grown));
+	if (e && f == e->frame[c->dialect])
+		evlog_grew(e, grown);
+	frame_put(f);
+	return best;
+}
+
 static struct piece *
 add(struct batch *b, enum kind kind, const void *p, size_t n)
 {
@@ -215,7 +232,7 @@ gather_own(const struct conn *c, struct batch *b)
 	if (c->state != CONN_LIVE)
 		return; /* the verdict goes first */
 	for (uint32_t i = out->replay_at; i < out->replay_n && b->n < PIECES; i++) {
-		struct frame *f = frame_ref(out->replay[i]);
+		struct frame *f = negotiated(c, frame_ref(out->replay[i]), NULL);
 
 		add(b, REPLAY, frame_bytes(f), frame_size(f))->frame = f;
 	}
@@ -259,7 +276,7 @@ gather_log(struct conn *c, struct batch *b)
 			due = verdict == QUEUE_SEND;
 		}
 		if (due) {
-			struct frame *f = frame_for(c, e);
+			struct frame *f = negotiated(c, frame_for(c, e), e);
 
 			last = add(b, LOG, frame_bytes(f), frame_size(f));
 			last->frame = f;

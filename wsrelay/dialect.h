@@ -34,9 +34,9 @@ struct dialect {
 	const char *const *paths; /* that may be upgraded; ends with NULL */
 	const char *protocol;     /* subprotocol that is answered when it is offered */
 
-	/* The event as a finished frame; cursor is text of n bytes, none when it stands for nothing.
-	 * body, the text of an object, is what the receiving device alone is given of a sealed
-	 * event, else NULL. */
+	/* The event as a finished frame; cursor is text of n bytes, none when it stands for
+	 * nothing. body, the text of an object, is what the receiving device alone is given of a
+	 * sealed event, else NULL. */
 	struct frame *(*event)(const struct rt_event *ev, const char *body, size_t body_n,
 	    const char *cursor, size_t n);
 	/* Notices: each says something to the connection with conn_say(). */
@@ -57,7 +57,8 @@ struct dialect {
 };
 
 /* The event as a frame of its own for that connection. */
-struct frame *dialect_event(const struct conn *c, const struct rt_event *ev, const char *cursor, size_t n);
+struct frame *dialect_event(
+    const struct conn *c, const struct rt_event *ev, const char *cursor, size_t n);
 
 void dialect_register(const struct dialect *d);
 int dialect_count(void);

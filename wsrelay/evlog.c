@@ -73,6 +73,13 @@ evlog_cursor_before(uint32_t n, struct cursor *out)
 		evlog_cursor(evlog_at(n - 1), out);
 }
 
+void
+evlog_grew(struct entry *e, size_t n)
+{
+	e->cost += n;
+	evlog.bytes += n;
+}
+
 struct frame *
 evlog_frame(struct entry *e, int dialect)
 {
@@ -86,8 +93,7 @@ evlog_frame(struct entry *e, int dialect)
 	evlog_cursor(e, &c);
 	n = cursor_format(NULL, &c, stream_epoch(), text);
 	f = e->frame[dialect] = dialect_at(dialect)->event(e->ev, NULL, 0, text, n);
-	e->cost += frame_size(f);
-	evlog.bytes += frame_size(f);
+	evlog_grew(e, frame_size(f));
 	return f;
 }
 

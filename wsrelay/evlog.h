@@ -37,6 +37,8 @@ void evlog_cursor(const struct entry *e, struct cursor *out);
 void evlog_cursor_before(uint32_t n, struct cursor *out);
 /* The shared frame of an event that is not sealed; no reference is taken. */
 struct frame *evlog_frame(struct entry *e, int dialect);
+/* What hangs on the entry has become so many bytes larger. */
+void evlog_grew(struct entry *e, size_t n);
 /* All entries above this stream position are here or still to come. */
 struct rt_pos evlog_floor(void);
 void evlog_raise_floor(struct rt_pos floor);

@@ -11,6 +11,7 @@ frame_new(size_t most)
 {
 	struct frame *f = must_alloc(sizeof(*f) + WS_HEAD_MAX + most);
 
+	memset(f, 0, sizeof(*f));
 	f->refs = 1;
 	f->start = f->end = WS_HEAD_MAX;
 	return f;
@@ -48,6 +49,9 @@ frame_finish(struct frame *f)
 void
 frame_put(struct frame *f)
 {
-	if (f && --f->refs == 0)
-		free(f);
+	if (!f || --f->refs)
+		return;
+	frame_put(f->deflated[0]);
+	frame_put(f->deflated[1]);
+	free(f);
 }

@@ -11,13 +11,16 @@
 #ifndef WSRELAY_FRAME_H
 #define WSRELAY_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct frame {
 	uint32_t refs;
-	uint32_t start, end; /* of the wire bytes in data */
-	uint8_t data[];      /* room for a head, then the payload */
+	uint32_t start, end;       /* of the wire bytes in data */
+	struct frame *deflated[2]; /* the same compressed, once somebody needs it (deflate.h) */
+	bool incompressible;
+	uint8_t data[]; /* room for a head, then the payload */
 };
 
 struct frame *frame_new(size_t most);

@@ -148,6 +148,7 @@ read_in(struct conn *c, struct unpack *u)
 
 	c->in = must_zalloc(sizeof(*c->in));
 	ws_init(&c->in->ws, CONN_MESSAGE_MAX);
+	c->in->ws.deflate = c->deflate;
 	text = unpack_bytes(u, &n);
 	if (n) {
 		c->in->head = memcpy(must_alloc(n), text, n);

@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "conf.h"
 #include "conn.h"
+#include "deflate.h"
 #include "deliver.h"
 #include "health.h"
 #include "limits.h"
@@ -141,15 +142,19 @@ static void
 upgrade(struct conn *c, const struct http_request *r)
 {
 	const struct dialect *d = dialect_at(c->dialect);
-	char accept[HTTP_ACCEPT_SIZE], head[512];
+	bool named = offers(r, d->protocol);
+	char accept[HTTP_ACCEPT_SIZE], extension[DEFLATE_ANSWER] = "", head[768];
 	int n;
 
 	ws_http_accept(r->key, accept);
+	if (conf_bool("relay.deflate"))
+		c->deflate = (uint8_t)deflate_offer(r, extension);
 	n = snprintf(head, sizeof(head),
 	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	    "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
-	    accept, offers(r, d->protocol) ? "Sec-WebSocket-Protocol: " : "",
-	    offers(r, d->protocol) ? d->protocol : "", offers(r, d->protocol) ? "\r\n" : "");
+	    "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s\r\n",
+	    accept, named ? "Sec-WebSocket-Protocol: " : "", named ? d->protocol : "",
+	    named ? "\r\n" : "", c->deflate ? "Sec-WebSocket-Extensions: " : "", extension,
+	    c->deflate ? "\r\n" : "");
 	conn_write(c, head, (size_t)n);
 	metrics->handshakes++;
 	conn_upgraded(c);

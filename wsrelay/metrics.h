@@ -53,7 +53,7 @@ struct metrics { /* words of 64 bits only, up to .closed */
 struct gauges { /* words of 64 bits only */
 	uint64_t upgraded[METRICS_SURFACES];
 	uint64_t signed_in, accounts, slow, calls, log_entries, log_bytes, backlog;
-	uint64_t capacity; /* clients it could take back in a second (capacity.h) */
+	uint64_t capacity;              /* clients it could take back in a second (capacity.h) */
 	uint64_t lag_us;                /* the greatest of all processes counts */
 	uint64_t redis_up, database_up; /* the least */
 };

@@ -13,6 +13,7 @@
 #include "capacity.h"
 #include "conf.h"
 #include "conn.h"
+#include "deflate.h"
 #include "deliver.h"
 #include "handover.h"
 #include "health.h"
@@ -195,6 +196,7 @@ process_run(const struct process *p)
 {
 	process.is = *p;
 	call_routes_compile();
+	deflate_set_least((size_t)conf_int("relay.deflate_from"));
 	loop_init();
 	share_take(p->slot, p->number);
 	take_signals();

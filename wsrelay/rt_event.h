@@ -49,8 +49,8 @@ struct rt_event {
 struct rt_event *rt_event_new(struct rt_pos pos, const struct rt_field *fields, int n);
 void rt_event_free(struct rt_event *ev);
 
-/* What that device alone is given: the text of an object, whose members go beside the payload's.  NULL when there is
- * nothing for it. */
+/* What that device alone is given: the text of an object, whose members go beside the payload's.
+ * NULL when there is nothing for it. */
 const char *rt_event_body(const struct rt_event *ev, struct uid device, size_t *n);
 
 /* The conversation's tag in cursors; 0 when the event belongs to none. */

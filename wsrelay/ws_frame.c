@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "deflate.h"
 #include "map.h"
 
 void
@@ -60,7 +61,7 @@ check_start(struct ws_parser *p)
 	uint8_t op = p->head[0] & 0x0f, length = p->head[1] & 0x7f;
 	bool fin = p->head[0] & 0x80;
 
-	if (p->head[0] & 0x70)
+	if (p->head[0] & 0x70 & ~(p->deflate && (op == WS_TEXT || op == WS_BINARY) ? WS_RSV1 : 0))
 		return fault(p, WS_CODE_PROTOCOL, "reserved bit set");
 	if (op > WS_BINARY && (op < WS_CLOSE || op > WS_PONG))
 		return fault(p, WS_CODE_PROTOCOL, "unknown opcode");
@@ -116,6 +117,7 @@ read_head(struct ws_parser *p)
 	} else if (p->op != WS_CONTINUATION) {
 		p->message_n = 0;
 		p->message_op = p->op;
+		p->compressed = p->head[0] & WS_RSV1;
 		p->utf8 = (struct utf8){0};
 	}
 	return check_length(p, form);
@@ -159,6 +161,34 @@ make_room(struct ws_parser *p, size_t n)
 }
 
 static enum ws_got
+check_text(struct ws_parser *p, const uint8_t *text, size_t n)
+{
+	if (p->message_op == WS_TEXT && !utf8_feed(&p->utf8, text, n))
+		return fault(p, WS_CODE_UTF8, "text is not UTF-8");
+	return WS_MORE;
+}
+
+/* What came compressed becomes the message. */
+static enum ws_got
+inflate_message(struct ws_parser *p)
+{
+	uint8_t *plain = NULL;
+	ssize_t n;
+
+	make_room(p, 4);
+	n = deflate_open(p->message, p->message_n, p->limit, &plain);
+	if (n == DEFLATE_TOO_BIG)
+		return fault(p, WS_CODE_TOO_BIG, "message is too big when inflated");
+	if (n < 0)
+		return fault(p, WS_CODE_UTF8, "message cannot be inflated");
+	free(p->message);
+	p->message = plain;
+	p->message_n = (size_t)n;
+	p->message_cap = (size_t)n + 1;
+	return check_text(p, plain, (size_t)n);
+}
+
+static enum ws_got
 feed_message(struct ws_parser *p, const uint8_t *in, size_t n)
 {
 	uint8_t *to;
@@ -167,9 +197,7 @@ feed_message(struct ws_parser *p, const uint8_t *in, size_t n)
 	to = p->message + p->message_n;
 	unmask(p, to, in, n);
 	p->message_n += n;
-	if (p->message_op == WS_TEXT && !utf8_feed(&p->utf8, to, n))
-		return fault(p, WS_CODE_UTF8, "text is not UTF-8");
-	return WS_MORE;
+	return p->compressed ? WS_MORE : check_text(p, to, n);
 }
 
 /* Section 7.4: codes a peer may send. */
@@ -206,6 +234,8 @@ frame_done(struct ws_parser *p)
 	p->fragmented = !p->fin;
 	if (!p->fin)
 		return WS_MORE;
+	if (p->compressed && inflate_message(p) == WS_FAULT)
+		return WS_FAULT;
 	if (p->message_op == WS_TEXT && !utf8_whole(&p->utf8))
 		return fault(p, WS_CODE_UTF8, "text ends inside a character");
 	make_room(p, 0);

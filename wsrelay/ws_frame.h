@@ -44,12 +44,15 @@ enum ws_code {
 	WS_CODE_TOO_BIG = 1009,
 };
 
+enum { WS_RSV1 = 0x40 };
+
 enum ws_got { WS_MORE, WS_MESSAGE, WS_CONTROL, WS_FAULT };
 
 enum { WS_HEAD_MAX = 10, WS_CONTROL_MAX = 125, WS_CLIENT_HEAD_MAX = 14 };
 
 struct ws_parser {
-	size_t limit; /* most bytes in a message */
+	size_t limit; /* most bytes in a message, also when inflated */
+	bool deflate; /* permessage-deflate was negotiated */
 
 	/* The frame under way. */
 	uint8_t head[WS_CLIENT_HEAD_MAX], head_n;

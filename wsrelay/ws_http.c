@@ -119,6 +119,10 @@ keep_header(struct http_request *r, struct slice name, struct slice value)
 		if (r->protocols == HTTP_PROTOCOL_LINES)
 			return -400;
 		r->protocol[r->protocols++] = value;
+	} else if (slice_is_word(name, "sec-websocket-extensions")) {
+		if (r->extensions == HTTP_EXTENSION_LINES)
+			return -400;
+		r->extension[r->extensions++] = value;
 	} else if (slice_is_word(name, "transfer-encoding") ||
 		   (slice_is_word(name, "content-length") && !slice_is(value, "0"))) {
 		r->has_body = true;

@@ -14,7 +14,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { HTTP_HEAD_MAX = 16 * 1024, HTTP_ACCEPT_SIZE = 29, HTTP_PROTOCOL_LINES = 4 };
+enum {
+	HTTP_HEAD_MAX = 16 * 1024,
+	HTTP_ACCEPT_SIZE = 29,
+	HTTP_PROTOCOL_LINES = 4,
+	HTTP_EXTENSION_LINES = 4
+};
 
 struct slice {
 	const char *p; /* NULL: not there */
@@ -27,6 +32,8 @@ struct http_request {
 	struct slice
 	    protocol[HTTP_PROTOCOL_LINES]; /* Sec-WebSocket-Protocol may come in several lines */
 	int protocols;
+	struct slice extension[HTTP_EXTENSION_LINES]; /* the same */
+	int extensions;
 	bool http11, has_body;
 };
 

@@ -186,11 +186,6 @@ def test_the_other_address_works_too(farm, alice):
         live.sign_in({"token": alice.token})
 
 
-def test_compression_is_not_agreed_to(raw):
-    with raw(headers={"Sec-WebSocket-Extensions": "permessage-deflate"}) as client:
-        assert client.status == 101 and "sec-websocket-extensions" not in client.headers
-
-
 # ---- frames -------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,12 @@
 /*
  * Fuzz target of the relay's parsers: the first byte chooses between the request's head, frames and
- * cursors, and how the input is cut into pieces.  However it is cut, the outcome must be the same.
+ * cursors, how the input is cut into pieces, and whether it may be compressed.  However it is cut,
+ * the outcome must be the same.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "wsrelay/cursor.h"
+#include "wsrelay/deflate.h"
 #include "wsrelay/ws_frame.h"
 #include "wsrelay/ws_http.h"
 
@@ -23,13 +25,14 @@ add(struct outcome *o, const uint8_t *p, size_t n)
 }
 
 static struct outcome
-frames(const uint8_t *data, size_t n, size_t piece)
+frames(const uint8_t *data, size_t n, size_t piece, bool deflate)
 {
 	struct outcome o = {0};
 	struct ws_parser p;
 	size_t at = 0, used;
 
 	ws_init(&p, LIMIT);
+	p.deflate = deflate;
 	while (at < n && !o.code) {
 		size_t end = n - at < piece ? n : at + piece;
 
@@ -59,9 +62,10 @@ frames(const uint8_t *data, size_t n, size_t piece)
 }
 
 static void
-fuzz_frames(const uint8_t *data, size_t n, size_t piece)
+fuzz_frames(const uint8_t *data, size_t n, size_t piece, bool deflate)
 {
-	struct outcome whole = frames(data, n, n ? n : 1), cut = frames(data, n, piece);
+	struct outcome whole = frames(data, n, n ? n : 1, deflate),
+		       cut = frames(data, n, piece, deflate);
 
 	if (whole.messages != cut.messages || whole.controls != cut.controls ||
 	    whole.code != cut.code || whole.sum != cut.sum)
@@ -73,11 +77,13 @@ fuzz_http(const char *text, size_t n)
 {
 	char accept[HTTP_ACCEPT_SIZE], value[64];
 	struct http_request r;
+	char answer[DEFLATE_ANSWER];
 	struct slice rest, item;
 	ssize_t head = ws_http_parse(text, n, &r);
 
 	if (head <= 0)
 		return;
+	deflate_offer(&r, answer);
 	if ((size_t)head > n)
 		abort();
 	if (ws_http_upgrade(&r) == 101)
@@ -128,7 +134,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		fuzz_cursor((const char *)data + 1, n - 1);
 		break;
 	default:
-		fuzz_frames(data + 1, n - 1, 1 + (data[0] >> 2));
+		fuzz_frames(data + 1, n - 1, 1 + (data[0] >> 3), data[0] & 4);
 	}
 	return 0;
 }
