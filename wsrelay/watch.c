@@ -1,7 +1,6 @@
 /* watch: see watch.h. */
 #include "watch.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -14,62 +13,17 @@
 #include "conn.h"
 #include "map.h"
 #include "now.h"
-#include "pg.h"
 #include "stream.h"
 #include "typing.h"
+#include "watch_state.h"
 
-enum {
-	BATCH = 256,
-	PARTNERS = 64,
-	SETTLE_MS = 2000, /* in which relays tell Redis again whom they have */
-};
-
-/* Last seen as milliseconds since 1970, 0 for never. */
-static const char ASK[] = "SELECT n, coalesce((extract(epoch FROM last_seen_at) * 1000)::bigint, 0)"
-			  " FROM presence_may($1::uuid[], $2::uuid[])";
-static const char ASK_PARTNERS[] =
-    "SELECT n, account_id FROM presence_partners($1::uuid[], $2::integer)";
-
-struct target { /* an account that somebody here follows */
-	struct uid id;
-	struct pair *pairs;
-	bool known, online; /* as Redis or an event said */
-	bool asking;        /* Redis is being asked */
-	uint64_t heard;     /* events about it; an older answer of Redis says nothing */
-};
-
-enum told { NOTHING, ONLINE, OFFLINE };
-
-struct pair {              /* a connection follows an account */
-	struct conn *conn; /* NULL: it has gone while the database is asked */
-	struct target *target;
-	struct pair *next_of_conn, *next_of_target, *next_wanted;
-	bool wanted, asked, stale; /* to be asked; with the database; its answer will be old */
-	bool allowed;
-	enum told told;
-	int64_t seen; /* ms since 1970 */
-};
-
-struct watcher { /* of a connection */
-	struct conn *conn;
-	struct pair *pairs;
-	int n;
-	bool begun; /* its partners were asked for */
-	struct watcher *next_wanting;
-	bool wanting;
-};
+enum { SETTLE_MS = 2000 /* in which relays tell Redis again whom they have */ };
 
 static struct {
 	struct map targets;
-	struct pair *wanted, **tail;
-	struct pair *asked[BATCH];
-	int n_asked;
-	struct watcher *wanting; /* their partners */
-	struct conn *partners_of[PARTNERS];
-	int n_partners;
 	struct timer settling;
 	bool settled_once; /* at the start there is nothing to wait for */
-} all = {.tail = &all.wanted};
+} all;
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
@@ -81,8 +35,8 @@ say(struct pair *p, bool online, const struct rt_event *ev, struct now_shared *s
 }
 
 /* An event of our own, for one client: how it stands with the account. */
-static void
-say_state(struct pair *p, bool online, int64_t seen)
+void
+watch_say_state(struct pair *p, bool online, int64_t seen)
 {
 	struct arena *arena = arena_new();
 	struct now_shared shared = {0};
@@ -105,13 +59,13 @@ say_state(struct pair *p, bool online, int64_t seen)
 }
 
 /* Tell what is known, unless it was told. */
-static void
-settle(struct pair *p)
+void
+watch_settle(struct pair *p)
 {
 	struct target *t = p->target;
 
 	if (p->conn && p->allowed && t->known && p->told != (t->online ? ONLINE : OFFLINE))
-		say_state(p, t->online, p->seen);
+		watch_say_state(p, t->online, p->seen);
 }
 
 void
@@ -154,12 +108,12 @@ on_count(void *ctx, const redisReply *reply)
 		t->online = reply->integer > 0;
 	}
 	for (struct pair *p = t ? t->pairs : NULL; p; p = p->next_of_target)
-		settle(p);
+		watch_settle(p);
 	free(q);
 }
 
-static void
-ask_redis(struct target *t)
+void
+watch_ask_redis(struct target *t)
 {
 	struct question *q;
 	char id[UID_TEXT + 1];
@@ -182,7 +136,7 @@ on_settled(struct timer *timer)
 
 	(void)timer;
 	while ((t = map_next(&all.targets, &i)))
-		ask_redis(t);
+		watch_ask_redis(t);
 }
 
 void
@@ -212,113 +166,18 @@ watch_redis_changed(void)
 	was_up = up;
 }
 
-/* ---- the database: may it know? ------------------------------------------------------------- */
-
-static void
-want(struct pair *p)
-{
-	p->stale = p->asked;
-	if (p->wanted || p->asked)
-		return;
-	p->wanted = true;
-	p->next_wanted = NULL;
-	*all.tail = p;
-	all.tail = &p->next_wanted;
-}
-
 /* Until the database has answered nothing is told. */
 static void
 doubt(struct pair *p)
 {
 	p->allowed = false;
-	want(p);
-}
-
-static void drop(struct pair *p);
-
-static void
-answered(struct pair *p, bool known, bool may, int64_t seen)
-{
-	p->asked = false;
-	if (!p->conn) {
-		drop(p);
-		return;
-	}
-	if (!known || p->stale) {
-		p->stale = false;
-		want(p);
-		return;
-	}
-	p->allowed = may;
-	p->seen = seen;
-	if (may) {
-		ask_redis(p->target);
-		settle(p);
-	} else if (p->told == ONLINE) {
-		say_state(p, false, 0); /* no more is known of it */
-		p->told = NOTHING;
-	}
-}
-
-static void
-on_rows(void *unused, const PGresult *res)
-{
-	bool may[BATCH] = {false};
-	int64_t seen[BATCH] = {0};
-	int asked = all.n_asked;
-	uint64_t n;
-
-	(void)unused;
-	all.n_asked = 0;
-	for (int row = 0; res && row < PQntuples(res); row++) {
-		memcpy(&n, PQgetvalue(res, row, 0), sizeof(n));
-		n = be64toh(n);
-		if (n < 1 || n > (uint64_t)asked)
-			continue;
-		may[n - 1] = true;
-		memcpy(&seen[n - 1], PQgetvalue(res, row, 1), sizeof(*seen));
-		seen[n - 1] = (int64_t)be64toh((uint64_t)seen[n - 1]);
-	}
-	for (int i = 0; i < asked; i++)
-		answered(all.asked[i], res != NULL, may[i], seen[i]);
-}
-
-static int
-put_id(char *out, int n, struct uid id, int i)
-{
-	out[n++] = i ? ',' : '{';
-	uid_text(id, out + n);
-	return n + UID_TEXT;
-}
-
-static void
-ask_pairs(void)
-{
-	static char watchers[2 + BATCH * (UID_TEXT + 1)], targets[sizeof(watchers)];
-	int w = 0, t = 0;
-
-	if (!all.wanted || all.n_asked)
-		return;
-	while (all.wanted && all.n_asked < BATCH) {
-		struct pair *p = all.wanted;
-
-		if (!(all.wanted = p->next_wanted))
-			all.tail = &all.wanted;
-		p->wanted = false;
-		p->asked = true;
-		w = put_id(watchers, w, p->conn->account->id, all.n_asked);
-		t = put_id(targets, t, p->target->id, all.n_asked);
-		all.asked[all.n_asked++] = p;
-	}
-	strcpy(watchers + w, "}");
-	strcpy(targets + t, "}");
-	pg_query(ASK, 2, (const char *[]){watchers, targets}, on_rows, NULL);
+	watch_want(p);
 }
 
 /* ---- pairs ---------------------------------------------------------------------------------- */
 
-static void
-drop(struct pair *p)
+void
+watch_drop(struct pair *p)
 {
 	struct pair **at = &p->target->pairs;
 
@@ -329,12 +188,7 @@ drop(struct pair *p)
 		map_remove(&all.targets, p->target->id);
 		free(p->target);
 	}
-	if (p->wanted) {
-		for (at = &all.wanted; *at != p;)
-			at = &(*at)->next_wanted;
-		if (!(*at = p->next_wanted))
-			all.tail = at;
-	}
+	watch_ask_forget(p);
 	free(p);
 }
 
@@ -350,11 +204,11 @@ leave(struct pair *p)
 	w->n--;
 	p->conn = NULL;
 	if (!p->asked)
-		drop(p);
+		watch_drop(p);
 }
 
-static struct watcher *
-watcher_of(struct conn *c)
+struct watcher *
+watch_of(struct conn *c)
 {
 	if (!c->watcher) {
 		c->watcher = must_zalloc(sizeof(*c->watcher));
@@ -374,10 +228,10 @@ find(const struct conn *c, struct uid target)
 }
 
 /* Whoever follows already is told anew. */
-static void
-follow(struct conn *c, struct uid id)
+void
+watch_follow(struct conn *c, struct uid id)
 {
-	struct watcher *w = watcher_of(c);
+	struct watcher *w = watch_of(c);
 	struct pair *p = find(c, id);
 	struct target *t;
 
@@ -396,26 +250,19 @@ follow(struct conn *c, struct uid id)
 	    .conn = c, .target = t, .next_of_conn = w->pairs, .next_of_target = t->pairs};
 	w->pairs = t->pairs = p;
 	w->n++;
-	want(p);
+	watch_want(p);
 }
 
 void
 watch_forget(struct conn *c)
 {
-	struct watcher *w = c->watcher, **at;
+	struct watcher *w = c->watcher;
 
-	for (int i = 0; i < all.n_partners; i++)
-		if (all.partners_of[i] == c)
-			all.partners_of[i] = NULL;
+	watch_partners_forget(c);
 	if (!w)
 		return;
 	while (w->pairs)
 		leave(w->pairs);
-	if (w->wanting) {
-		for (at = &all.wanting; *at != w;)
-			at = &(*at)->next_wanting;
-		*at = w->next_wanting;
-	}
 	free(w);
 	c->watcher = NULL;
 }
@@ -473,7 +320,7 @@ watch_subscribe(struct conn *c, const struct command *command, const json_t *fie
 		return (struct command_fault){
 		    ERR_UNPROCESSABLE, command->arg[0], "are more than a connection may follow"};
 	for (size_t i = 0; i < json_array_size(list); i++)
-		follow(c, id_at(list, i));
+		watch_follow(c, id_at(list, i));
 	return (struct command_fault){0};
 }
 
@@ -494,79 +341,6 @@ watch_unsubscribe(struct conn *c, const struct command *command, const json_t *f
 	return (struct command_fault){0};
 }
 
-/* ---- partners ------------------------------------------------------------------------------- */
-
-void
-watch_partners(struct conn *c)
-{
-	struct watcher *w = watcher_of(c);
-
-	if (w->begun)
-		return;
-	w->begun = w->wanting = true;
-	w->next_wanting = all.wanting;
-	all.wanting = w;
-}
-
-static void
-on_partners(void *unused, const PGresult *res)
-{
-	int asked = all.n_partners;
-	uint64_t n;
-
-	(void)unused;
-	for (int row = 0; res && row < PQntuples(res); row++) {
-		struct conn *c;
-
-		memcpy(&n, PQgetvalue(res, row, 0), sizeof(n));
-		n = be64toh(n);
-		c = n >= 1 && n <= (uint64_t)asked ? all.partners_of[n - 1] : NULL;
-		if (c && c->watcher->n < conf_int("presence.watch"))
-			follow(c, uid_from_bytes(PQgetvalue(res, row, 1)));
-	}
-	all.n_partners = 0;
-	for (int i = 0; !res && i < asked; i++) {
-		struct conn *c = all.partners_of[i];
-
-		if (!c)
-			continue;
-		c->watcher->begun = false; /* once more */
-		watch_partners(c);
-	}
-}
-
-static void
-ask_partners(void)
-{
-	static char accounts[2 + PARTNERS * (UID_TEXT + 1)];
-	char most[24];
-	int a = 0, n = 0;
-
-	if (!all.wanting || all.n_partners)
-		return;
-	while (all.wanting && n < PARTNERS) {
-		struct watcher *w = all.wanting;
-
-		all.wanting = w->next_wanting;
-		w->wanting = false;
-		a = put_id(accounts, a, w->conn->account->id, n);
-		all.partners_of[n++] = w->conn;
-	}
-	all.n_partners = n;
-	strcpy(accounts + a, "}");
-	snprintf(most, sizeof(most), "%lld", (long long)conf_int("presence.watch"));
-	pg_query(ASK_PARTNERS, 2, (const char *[]){accounts, most}, on_partners, NULL);
-}
-
-void
-watch_flush(void)
-{
-	if (!pg_up())
-		return;
-	ask_partners();
-	ask_pairs();
-}
-
 int
 watch_list(const struct conn *c, struct watch_told *out, int most)
 {
@@ -581,9 +355,9 @@ watch_list(const struct conn *c, struct watch_told *out, int most)
 void
 watch_resume(struct conn *c, const struct watch_told *list, int n)
 {
-	watcher_of(c)->begun = true; /* its partners are among them, if it asked */
+	watch_of(c)->begun = true; /* its partners are among them, if it asked */
 	for (int i = 0; i < n; i++) {
-		follow(c, list[i].account);
+		watch_follow(c, list[i].account);
 		find(c, list[i].account)->told = (enum told)list[i].told;
 	}
 }
