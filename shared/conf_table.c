@@ -162,7 +162,7 @@ const struct setting conf_table[] = {
 	COUNT("relay.max_per_address", "20000", "1", "10000000", "Most connections of one address, or of one IPv6 network of 64 bits"),
 	COUNT("relay.accept_rate", "10000", "0", "1000000", "Most connections accepted in a second; 0 is unlimited"),
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
-	COUNT("relay.calls", "128", "1", "10000", "Most operations the relay has under way for its clients; more wait"),
+	COUNT("relay.calls", "128", "1", "10000", "Most operations one relay process has under way for its clients; more wait"),
 	COUNT("relay.calls_per_connection", "8", "1", "1000", "Most of them for one connection"),
 	COUNT("relay.queue_window", "256", "1", "1000", "Most messages of a device's queue that are sent and not acknowledged"),
 	COUNT("typing.members", "256", "2", "1024", "Largest conversation whose members are told who is typing"),
