@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "account.h"
+#include "budget.h"
 #include "conf.h"
 #include "conn.h"
 #include "loop.h"
@@ -48,8 +49,7 @@ struct typer {             /* a connection in a conversation */
 struct typing { /* of a connection */
 	struct typer *typers;
 	int n;
-	int64_t window; /* of the rate limit: when it began, and what was told since */
-	int64_t used;
+	struct budget budget; /* of what is told to others */
 };
 
 static struct {
@@ -107,21 +107,6 @@ end(struct typer *t)
 		publish(t, "typing.stopped");
 }
 
-/* How much may be told to others. */
-static bool
-spend(struct typing *own)
-{
-	int64_t most, seconds;
-
-	if (!conf_limit("typing", &most, &seconds))
-		return true;
-	if (loop_now() - own->window >= seconds * 1000) {
-		own->window = loop_now();
-		own->used = 0;
-	}
-	return own->used++ < most;
-}
-
 static void
 tell(struct typer *t)
 {
@@ -130,7 +115,7 @@ tell(struct typer *t)
 	t->ends = loop_now() + lasts;
 	if (t->typing && loop_now() - t->told < lasts / 2)
 		return;
-	if (!spend(t->conn->typing))
+	if (!budget_spend(&t->conn->typing->budget, "typing", 1))
 		return;
 	set_typing(t, true);
 	publish(t, "typing.started");

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "budget.h"
 #include "uid.h"
 
 struct conn;
@@ -34,7 +35,8 @@ struct watcher { /* of a connection */
 	struct conn *conn;
 	struct pair *pairs;
 	int n;
-	bool begun; /* its partners were asked for */
+	struct budget budget; /* of people followed */
+	bool begun;           /* its partners were asked for */
 	struct watcher *next_wanting;
 	bool wanting;
 };

@@ -15,7 +15,7 @@ from lib.relay import counter
 def brisk():
     """A farm where typing expires and absence is believed soon, with two relay processes."""
     with Farm.private(LIMIT_AUTH="5000/60", TYPING_EXPIRE="1s", PRESENCE_GRACE="1s", PRESENCE_EXPIRE="3s", LIMIT_TYPING="12/60",
-                      TYPING_MEMBERS="4", PRESENCE_WATCH="5", RELAY_PROCESSES="2") as farm:
+                      TYPING_MEMBERS="4", PRESENCE_WATCH="5", LIMIT_PRESENCE="20/60", RELAY_PROCESSES="2") as farm:
         yield farm
 
 
@@ -431,6 +431,18 @@ def test_a_connection_follows_a_bounded_number(person):
         one.send({"type": "presence.subscribe", "data": {"userIds": [str(uuid.uuid4()) for _ in range(5)]}})
         follow(one, bob)
         assert refusal(one, "presence.subscribe")["status"] == 422
+
+
+def test_beginning_to_follow_is_limited(person):
+    """Whoever asks about the same people over and over is told so; twenty a minute are the limit here."""
+    alice, bob = person(), person()
+    with connect(alice) as one, connect(bob):
+        for _ in range(20):
+            follow(one, bob)
+            one.wait_for("presence.online", userId=bob.id)
+        follow(one, bob)
+        assert refusal(one, "presence.subscribe")["status"] == 429
+        one.never("presence.online", within=0)
 
 
 def test_a_killed_relay_leaves_nobody_online_for_ever(brisk, person):

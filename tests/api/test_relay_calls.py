@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import struct
+import threading
 import time
 import uuid
 
@@ -342,6 +343,30 @@ def test_every_request_is_answered_while_an_app_is_killed(farm, alice, bob):
             other.wait_for("message.new", 20, messageId=found)
         everything = [f["data"]["messageId"] for f in other.frames if f["type"] == "message.new"]
         assert len(everything) == len(set(everything))
+
+
+def test_a_new_binary_of_the_relay_cuts_no_request(farm, alice, bob):
+    """Whatever was asked before, while and after the connections were handed over has one answer, and nobody is cut off."""
+    with alice.listen() as live, bob.listen() as other:
+        done, sent = [], []
+
+        def restart():
+            done.append(farm.rookery("restart", "wsrelay").returncode)
+
+        restarting = threading.Thread(target=restart)
+        for n in range(120):
+            if n == 20:
+                restarting.start()
+            sent.append(begin(live, "POST", "/messages", message(bob, str(n))))
+            time.sleep(0.02)
+        restarting.join()
+        answers = [live.wait_for("response", 20, id=name) for name in sent]
+        assert done == [0] and {a["status"] for a in answers} == {201}
+        for answer in answers:
+            other.wait_for("message.new", 20, messageId=answer["body"]["messageId"])
+        assert live.closed is None and other.closed is None
+        assert len([f for f in live.frames if f["type"] == "response"]) == len(sent)
+        assert len([f for f in other.frames if f["type"] == "message.new"]) == len(sent)
 
 
 # ---- commands -----------------------------------------------------------------------------------

@@ -258,6 +258,14 @@ def test_routes_exclude_each_other(tmp_path):
     assert owner_of(re.findall(r'"(\^.*?)" ".*whatsapp-(\w+)', apache)[:-1], "/api/v1/messages/a%2Fb") == []
 
 
+def test_the_relay_gets_the_same_routes_as_a_table(tmp_path):
+    files = write_all(tmp_path, **{k: OVERLAPPING[k] for k in ("search", "messages", "system")})
+    table, apache = routes(tmp_path, "relay", files), routes(tmp_path, "apache", files)
+    pairs = [(json.loads(regex), name) for name, regex in re.findall(r'^\t\{"whatsapp-(\w+)", ("\^.*")\},$', table, re.M)]
+    assert pairs == re.findall(r'^ProxyPassMatch "(.*?)" ".*whatsapp-(\w+)\.sock', apache, re.M)
+    assert pairs[-1] == ("^/", "system") and 'CALL_ROUTES("whatsapp", routes)' in table
+
+
 def test_lighttpd_reads_the_routes(tmp_path):
     if subprocess.run("command -v lighttpd", shell=True, capture_output=True).returncode:
         pytest.skip("lighttpd is not installed")
