@@ -139,6 +139,18 @@ def texts_holding(farm, words):
     return found
 
 
+def everything_of_sentinal(ann, ben, mark):
+    """Conversations with settings of one's own, sealed messages with keys of one's own, lists."""
+    direct = ann.direct(ben)
+    ann.say(direct, ben, idempotency_key=f"key {mark}")
+    ann.post(f"/conversations/{direct}/pin")
+    ann.post(f"/conversations/{direct}/mute", {"until": "2099-01-01T00:00:00Z"})
+    ben.say(direct, ann)
+    broadcast = ann.post("/broadcasts", {"name": f"list {mark}", "description": f"about {mark}"})["id"]
+    ann.post(f"/broadcasts/{broadcast}/recipients", {"user_id": ben.id})
+    assert ben.post("/broadcasts", {"name": "of ben"})["id"]
+
+
 def person_with_everything(farm, user, alice, bob):
     """Somebody who has used everything there is, and the words that tell of them."""
     mark = uuid.uuid4().hex[:10]
@@ -146,6 +158,7 @@ def person_with_everything(farm, user, alice, bob):
     ann = user(email=f"{mark}@mail.example", username=f"name-{mark}", display_name=f"Dora {mark}", phone_number=phone,
                device=f"phone {mark}")
     own = as_whatsapp(ann)
+    everything_of_sentinal(ann, user(), mark)
     ann.put("/users/me", {"bio": f"bio {mark}", "status": f"status {mark}", "avatar_url": f"https://{mark}.example/a"})
     ann.put("/users/me/settings", {"theme": f"theme-{mark}", "language": "de"})
     Visitor(farm).post("/auth/password/forgot", {"identity": ann.names["email"]})
@@ -187,7 +200,7 @@ def test_nothing_personal_remains_in_any_table(farm, user, alice, bob):
         kept = {table for table, _ in before}
         assert {"account", "device", "contact", "contact_sync", "block", "invitation", "mail", "password_reset", "event",
                 "web_session", "offline_queue_item", "one_time_prekey", "device_identity", "device_signed_prekey",
-                "conversation_profile", "broadcast_list"} <= kept, "the search finds what is there"
+                "conversation_profile", "message_key", "broadcast_list"} <= kept, "the search finds what is there"
         delete(ann)
         assert texts_holding(farm, words) == {}
     [row] = farm.sql("SELECT to_jsonb(a) AS account FROM account a WHERE id = %s", ann.id)
