@@ -1,5 +1,6 @@
-"""Surface sentinal: the caller's profile, settings, contacts, blocks, devices and sessions.  What becomes of an account that is
-deleted has a file of its own."""
+"""Surface sentinal: the caller's profile, settings, contacts, blocks, devices and sessions.
+
+What becomes of an account that is deleted has a file of its own."""
 import time
 import uuid
 
@@ -247,6 +248,24 @@ def test_a_block_of_whatsapp_is_felt_here(ann, bob):
     add(ann, bob, 404)
     bob.publish_keys()
     ann.get("/encryption/bundles", 404, user_id=bob.id, device_id=bob.device)
+
+
+def test_a_block_hides_who_is_online(farm, ann, ben, alice):
+    """From people of this surface, and of the other."""
+    ann.say(ann.direct(ben), ben)
+    alice.say(ann)
+    with ben.listen() as here, alice.listen() as there:
+        there.send({"type": "presence.subscribe", "data": {"userIds": [ann.id]}})
+        there.wait_for("presence.offline", userId=ann.id)
+        for other in (ben, alice):
+            block(ann, other)
+        with ann.listen():
+            here.never("presence:online", within=1, user_id=ann.id)
+            there.never("presence.online", within=0, userId=ann.id)
+        for other in (ben, alice):
+            unblock(ann, other)
+    with ben.listen() as here, ann.listen():
+        here.wait_for("presence:online", user_id=ann.id)
 
 
 def test_who_has_blocked_one_shows_no_more_than_a_name(ann, ben):
