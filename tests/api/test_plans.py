@@ -49,6 +49,7 @@ WIDER = {
     "sentinal/users/user_contacts": (lambda s: 5 * s.stays, "page-numbered; sorts the account's contacts by name"),
     "sentinal/users/user_blocked": (lambda s: 5 * s.blocks, "page-numbered; counts the blocks of the account"),
     "sentinal/conversations/participant_list": (lambda s: 3 * s.members, MEMBERS),
+    "sentinal/uploads/uploads_stale_delete": (lambda s: 300, "deletes the account's unfinished uploads, of which there is a most"),
     "wsrelay/queue_LOOK": (lambda s: 6 * s.stays + s.limit ** 2, f"{STAYS}; {PAGE}"),
     "sentinal/conversations/conversation_list": (lambda s: 7 * s.stays, f"page-numbered; {STAYS}"),
     "sentinal/conversations/conversation_search": (lambda s: 7 * s.stays, f"looks for a word among the names of one's own; {STAYS}"),

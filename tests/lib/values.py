@@ -177,6 +177,7 @@ SPECIAL = {
         SELECT r.account_id FROM broadcast_recipient r JOIN broadcast_list l ON l.id = r.list_id
         WHERE l.owner_id = %(account_id)s ORDER BY l.created_at DESC, r.account_id LIMIT 1""",
     "conversation_list.archived": "all",
+    "uploads_of.which": "all",
     "conversation_between.other": """
         SELECT CASE %(account_id)s::uuid WHEN c.direct_low THEN c.direct_high ELSE c.direct_low END FROM member m
         JOIN conversation c ON c.id = m.conversation_id AND c.kind = 'direct' WHERE m.account_id = %(account_id)s LIMIT 1""",

@@ -42,5 +42,6 @@ WHERE rolname = current_user AND rolsuper \g /dev/null
 \ir members.sql
 \ir around.sql
 \ir calls.sql
+\ir uploads.sql
 COMMIT;
 VACUUM (ANALYZE);
