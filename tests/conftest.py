@@ -16,7 +16,8 @@ FARMS = []
 #: All tests come from one address, and many make people; and nobody likes to wait.
 SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "2000/60", "LIMIT_ACKS": "2000/60", "LIMIT_MEDIA": "2000/60",
             "LIMIT_SENTINAL_GENERAL": "2000/60", "LIMIT_SENTINAL_AUTH": "5000/60", "LIMIT_SENTINAL_MESSAGES": "2000/60",
-            "LIMIT_SENTINAL_CALLS": "2000/60", "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s", "RELAY_NEW_PER_ACCOUNT": "0"}
+            "LIMIT_SENTINAL_CALLS": "2000/60", "LIMIT_SENTINAL_SIGNALS": "2000/60", "LIMIT_SENTINAL_UPLOADS": "5000/60",
+            "RELAY_AUTH_TIMEOUT": "3s", "RELAY_PING": "2s", "RELAY_IDLE": "5s", "RELAY_NEW_PER_ACCOUNT": "0"}
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ TEST_EXTRA_test_http = tests/unit/http_server.c
 TEST_EXTRA_test_sms = tests/unit/http_server.c
 check/test_http check/test_sms: HOUSE_LIBS += -lssl
 
+TEST_EXTRA_test_blob = fcgi-apps/sentinal/uploads/piece.c
+
 TEST_EXTRA_test_jobs_idmap = jobs/idmap.c
 
 # Pure parts of the relay.

@@ -1,4 +1,4 @@
-/* The blob store, and which part of a file a Range header asks for. */
+/* The blob store, and which part of a file a header speaks of. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -15,6 +15,7 @@
 #include "blob_send.h"
 #include "conf.h"
 #include "err.h"
+#include "fcgi-apps/sentinal/uploads/piece.h"
 #include "id.h"
 
 #define ABC_SUM "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* FIPS 180 */
@@ -226,6 +227,63 @@ ranges_of_a_hundred_bytes(void **state)
 }
 
 static void
+write_part(const char *id, const char *bytes, int64_t at)
+{
+	int fd = nameless("/dev/shm", bytes, strlen(bytes)); /* another file system will do */
+
+	assert_int_equal(blob_part_write(id, fd, (int64_t)strlen(bytes), at), 0);
+	close(fd);
+}
+
+static void
+pieces_become_a_blob(void **state)
+{
+	char id[ID_SIZE], sum[BLOB_SUM_SIZE];
+	int64_t size;
+	int fd;
+
+	(void)state;
+	id_new(id);
+	write_part(id, "a", 0);
+	write_part(id, "XYZ", 1);
+	write_part(id, "bc", 1); /* again, and shorter */
+	assert_int_equal(blob_open(id, &fd, &size), ERR_NOT_FOUND);
+	assert_int_equal(blob_part_sum(id, 5, sum), ERR_INTERNAL);
+	assert_int_equal(blob_part_sum(id, 3, sum), 0);
+	assert_string_equal(sum, ABC_SUM);
+	assert_int_equal(blob_part_keep(id), 0);
+	holds(id, "abc", 3);
+	assert_int_equal(blob_part_sum(id, 3, sum), 0); /* as after a crash: it is there already */
+	assert_int_equal(blob_part_keep(id), 0);
+	write_part(id, "left over", 0);
+	assert_int_equal(blob_delete(id), 0);
+	assert_int_equal(blob_part_sum(id, 1, sum), ERR_INTERNAL);
+	assert_int_equal(blob_part_keep(id), ERR_INTERNAL);
+}
+
+static void
+which_piece_a_request_brings(void **state)
+{
+	static const char *const none[] = {"", "bytes", "bytes 0-9", "bytes 0-9/", "bytes 0/10",
+	    "bytes -9/10", "bytes 0-/10", "bytes 9-0/10", "bytes 0-10/10", "bytes 0-9/10 ",
+	    "bytes=0-9/10", "bytes 0-9/99999999999999999999", "bytes 99999999999999999999-0/*",
+	    "octets 0-9/10", "bytes */", "bytes *", "bytes +0-9/10", "bytes 0 - 9/10"};
+	struct piece g;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		assert_false(piece_parse(none[i], &g));
+	assert_true(piece_parse("bytes 0-9/10", &g));
+	assert_true(!g.asks && g.from == 0 && g.last == 9 && g.total == 10);
+	assert_true(piece_parse("Bytes  5-5/*", &g));
+	assert_true(!g.asks && g.from == 5 && g.last == 5 && g.total == -1);
+	assert_true(piece_parse("bytes */10", &g));
+	assert_true(g.asks && g.total == 10);
+	assert_true(piece_parse("bytes */*", &g));
+	assert_true(g.asks && g.total == -1);
+}
+
+static void
 tags_are_found_in_lists(void **state)
 {
 	static const char *const yes[] = {
@@ -252,6 +310,8 @@ main(void)
 	    cmocka_unit_test(nothing_but_an_id_names_a_blob),
 	    cmocka_unit_test(without_a_folder_for_it_nothing_is_stored),
 	    cmocka_unit_test(ranges_of_a_hundred_bytes),
+	    cmocka_unit_test(pieces_become_a_blob),
+	    cmocka_unit_test(which_piece_a_request_brings),
 	    cmocka_unit_test(tags_are_found_in_lists),
 	};
 
