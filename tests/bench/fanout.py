@@ -22,26 +22,25 @@ from sockets import load, measured, populate, started
 PEERS = ("node", "go", "nchan")
 
 
-def open_crowds(stack, systems, people, group, pairs):
-    """{system: (crowd for the group, crowd for one-to-one)}; only nchan needs two, as a client there has one channel."""
-    crowds = {}
-    for name, system in systems.items():
-        one = stack.enter_context(system.crowd(people, group, pairs))
-        both = one if name != "nchan" else stack.enter_context(system.crowd(people, group))
-        for crowd in {one, both}:
-            opened = crowd("open 0 100")
+@contextlib.contextmanager
+def crowds_of(systems, people, group, pairs=None):
+    """{system: its crowd, connected}."""
+    with contextlib.ExitStack() as stack:
+        crowds = {}
+        for name, system in systems.items():
+            crowds[name] = stack.enter_context(system.crowd(people, group, pairs))
+            opened = crowds[name]("open 0 100")
             assert opened["ready"] == len(people), f"{name}: {opened}"
-        crowds[name] = (both, one)
-    return crowds
+        yield crowds
 
 
-def rounds(systems, crowds, pairs, title, command, which):
+def rounds(systems, crowds, pairs, title, command):
     """Runs of one kind of traffic on all systems, in turn."""
     runs = {name: [] for name in systems}
     for n in range(-1, pairs):
         for name, system in systems.items():
             words = command(name) if callable(command) else command
-            result = measured(system, crowds[name][which], words)
+            result = measured(system, crowds[name], words)
             if n >= 0:
                 runs[name].append(result)
                 print(f"  {title}, {n + 1}/{pairs} {name:8} {result['rate']:9.0f}/s  p99 {result['p99']:.2f} ms"
@@ -57,25 +56,37 @@ def latency_table(title, runs):
               f" {p99['max']:8.2f} {statistics.median(run['rate'] for run in made):9.0f}")
 
 
+def to_everybody(systems, chosen, world):
+    count = len(world[0])
+    with crowds_of(systems, *world[:2]) as crowds:
+        for title, command in ((f"single to {count}", f"burst 1 {chosen.seconds}"),
+                               (f"bursts to {count}", f"burst {chosen.burst} {chosen.seconds}")):
+            yield title, rounds(systems, crowds, chosen.pairs, title, command)
+
+
+def to_one(systems, chosen, world):
+    count = len(world[0])
+    with crowds_of(systems, *world) as crowds:
+        title = f"one to one of {count}"
+        runs = rounds(systems, crowds, chosen.pairs, title, f"pairs {chosen.window} {chosen.seconds}")
+        yield title, runs
+        if count > min(chosen.connections):
+            return
+        most = {name: statistics.median(run["rate"] for run in made) for name, made in runs.items()}
+        for title, command in ((f"latency at {chosen.rate}/s", f"rate {chosen.rate} {chosen.seconds}"),
+                               ("latency at half of the maximum", lambda name: f"rate {int(most[name] / 2)} {chosen.seconds}")):
+            yield title, rounds(systems, crowds, chosen.pairs, title, command)
+
+
 def main():
     chosen = options(__doc__, [1000, 10000], seconds=3, rate=10000, burst=20, window=512)
-    runs, ratios = {}, {}
+    runs, ratios, before = {}, {}, load()
     with started() as (farm, systems):
         for count in chosen.connections:
-            people, group, pairs = populate(farm, count)
-            with contextlib.ExitStack() as stack:
-                crowds = open_crowds(stack, systems, people, group, pairs)
-                for title, command, which in ((f"single to {count}", f"burst 1 {chosen.seconds}", 0),
-                                              (f"bursts to {count}", f"burst {chosen.burst} {chosen.seconds}", 0),
-                                              (f"one to one of {count}", f"pairs {chosen.window} {chosen.seconds}", 1)):
-                    runs[title] = rounds(systems, crowds, chosen.pairs, title, command, which)
-                if count == min(chosen.connections):
-                    most = {name: statistics.median(run["rate"] for run in made) for name, made in runs[title].items()}
-                    for title, command in ((f"latency at {chosen.rate}/s", f"rate {chosen.rate} {chosen.seconds}"),
-                                           ("latency at half of the maximum",
-                                            lambda name: f"rate {int(most[name] / 2)} {chosen.seconds}")):
-                        runs[title] = rounds(systems, crowds, chosen.pairs, title, command, 1)
-    print(f"load of the machine at the end: {load():.1f}")
+            world = populate(farm, count)
+            runs.update(to_everybody(systems, chosen, world))
+            runs.update(to_one(systems, chosen, world))
+    print(f"load of the machine: {before:.1f} before, {load():.1f} after (the benchmark itself makes about 2)")
     for title, made in runs.items():
         if title.startswith("latency"):
             latency_table(title, made)
@@ -86,9 +97,11 @@ def main():
             table(title, made, "deliveries")
             goal = {"bursts": "at least 5", "single": "at least 1"}.get(title.split()[0], "none")
             ratios[f"{title}, rookery : best peer"] = (ratio(made, "rookery", PEERS), goal)
+            for peer in PEERS:
+                ratios[f"{title}, rookery : {peer}"] = (ratio(made, "rookery", peer), "none")
             ratios[f"{title}, processor time of rookery : best peer"] = (
                 ratio(made, "rookery", PEERS, processor, min), "none")
-    save(chosen, {"runs": runs, "ratios": report(ratios), "load": load()})
+    save(chosen, {"runs": runs, "ratios": report(ratios), "load": [before, load()]})
 
 
 if __name__ == "__main__":
