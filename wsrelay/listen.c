@@ -146,6 +146,14 @@ listen_stop(void)
 }
 
 void
+listen_leave(void)
+{
+	listen_stop();
+	while (listeners.n)
+		close(listeners.one[--listeners.n].fd);
+}
+
+void
 listen_resume(void)
 {
 	share_mine->accepting = true;

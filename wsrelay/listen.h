@@ -27,6 +27,8 @@ void listen_close(struct listen_sockets *s);
 
 void listen_start(const struct listen_sockets *s);
 void listen_stop(void);
+/* The master has died: its successor shall be able to open the same port. */
+void listen_leave(void);
 /* Take part again after a hand-over that came to nothing. */
 void listen_resume(void);
 

@@ -147,6 +147,7 @@ on_control(struct source *s, uint32_t events)
 		log_warn("the master has gone");
 		loop_remove(process.is.control);
 		process.is.control = -1;
+		listen_leave();
 		stop();
 	} else if (n == 1 && what == PROCESS_HAND_OVER && fd >= 0 && !process.stopping) {
 		tell_master(PROCESS_HEARD);

@@ -31,8 +31,8 @@ member(const char *text, size_t n, const char *name, const char **out)
 
 	if (!at)
 		return 0;
-	at += strlen(name);
-	at += at < end && *at == '"';
+	for (at += strlen(name); at < end && (*at == ' ' || *at == '"');)
+		at++;
 	while (at + length < end && !strchr("\",}", at[length]))
 		length++;
 	*out = at;

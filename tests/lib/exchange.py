@@ -161,6 +161,7 @@ class Exchange:
                 self.lines.seek(self.lines.tell() - len(line))
                 return
             kind, who, *rest = line.split()
+            assert kind != 'M' or len(rest) == 3, f"not a line of the crowd: {line!r}"
             who = int(who)
             if kind == "M":
                 one = (rest[0], int(rest[1]), rest[2])
