@@ -4,53 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
-#include "conf.h"
 #include "core/message.h"
+#include "core/sealed.h"
 #include "db.h"
-#include "json.h"
 #include "req.h"
 
 /* ---- what is given ------------------------------------------------------------------------- */
-
-/* Headers are kept as base64, whichever form they came in. */
-static json_t *
-header_text(struct req *r, const json_t *header)
-{
-	const char *text;
-	size_t n;
-
-	if (!json_is_object(header))
-		return json_copy((json_t *)header);
-	text = json_text(r->arena, (json_t *)header, &n);
-	return json_string(base64_encode(r->arena, (const unsigned char *)text, n));
-}
-
-/* The entries of one recipient as the core takes them: [{"device", "body", "header"}]. */
-static int
-bodies_of(struct req *r, size_t k, const json_t *ciphertexts, json_t *out)
-{
-	int64_t max = conf_int("message.max");
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach ((json_t *)ciphertexts, i, entry) {
-		json_t *text = json_object_get(entry, "ciphertext");
-		const json_t *header = json_object_get(entry, "header");
-		json_t *body = json_object();
-
-		if ((int64_t)json_string_length(text) > max)
-			return req_fail(r, ERR_TOO_LARGE,
-			    req_printf(r, "recipients[%zu].ciphertexts[%zu].ciphertext", k, i),
-			    "may have at most %lld bytes", (long long)max);
-		json_object_set(body, "device", json_object_get(entry, "recipient_device_id"));
-		json_object_set(body, "body", text);
-		if (header)
-			json_object_set_new(body, "header", header_text(r, header));
-		json_array_append_new(out, body);
-	}
-	return 0;
-}
 
 /* All of the request by recipient; whatever is wrong with it is found before anything is sent. */
 static int
@@ -64,15 +23,16 @@ read_recipients(struct req *r, const json_t *recipients, struct db_res *list, js
 		json_object_set_new(known, db_get(list, row, "account_id"), json_true());
 	json_array_foreach ((json_t *)recipients, k, entry) {
 		const char *id = json_string_value(json_object_get(entry, "user_id"));
-		json_t *bodies = json_array();
+		json_t *bodies;
 
 		if (!json_object_get(known, id) || json_object_get(given, id))
 			return req_fail(r, ERR_UNPROCESSABLE,
 			    req_printf(r, "recipients[%zu].user_id", k), "%s",
 			    json_object_get(given, id) ? "is named twice" : "is not on the list");
-		json_object_set_new(given, id, bodies);
-		if ((err = bodies_of(r, k, json_object_get(entry, "ciphertexts"), bodies)))
+		if ((err = sealed_bodies(r, req_printf(r, "recipients[%zu].ciphertexts", k),
+			 json_object_get(entry, "ciphertexts"), &bodies)))
 			return err;
+		json_object_set_new(given, id, bodies);
 	}
 	return 0;
 }

@@ -4,60 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
-#include "conf.h"
 #include "core/message.h"
+#include "core/sealed.h"
 #include "db.h"
 #include "json.h"
 #include "req.h"
-
-/* Headers are kept as base64, whichever form they came in. */
-static json_t *
-header_text(struct req *r, const json_t *header)
-{
-	const char *text;
-	size_t n;
-
-	if (!json_is_object(header))
-		return json_copy((json_t *)header);
-	text = json_text(r->arena, (json_t *)header, &n);
-	return json_string(base64_encode(r->arena, (const unsigned char *)text, n));
-}
-
-static int
-check_size(struct req *r, const char *field, const char *ciphertext)
-{
-	int64_t max = conf_int("message.max");
-
-	if ((int64_t)strlen(ciphertext) <= max)
-		return 0;
-	return req_fail(r, ERR_TOO_LARGE, field, "may have at most %lld bytes", (long long)max);
-}
-
-/* The documented entries as the core takes them: [{"device", "body", "header"}]. */
-static int
-bodies_of(struct req *r, const json_t *ciphertexts, json_t **out)
-{
-	json_t *entry;
-	size_t i;
-	int err;
-
-	*out = json_array();
-	json_array_foreach ((json_t *)ciphertexts, i, entry) {
-		const char *text = json_string_value(json_object_get(entry, "ciphertext"));
-		const json_t *header = json_object_get(entry, "header");
-		json_t *body = json_object();
-
-		if ((err = check_size(r, req_printf(r, "ciphertexts[%zu].ciphertext", i), text)))
-			return err;
-		json_object_set(body, "device", json_object_get(entry, "recipient_device_id"));
-		json_object_set_new(body, "body", json_string(text));
-		if (header && !json_is_null(header))
-			json_object_set_new(body, "header", header_text(r, header));
-		json_array_append_new(*out, body);
-	}
-	return 0;
-}
 
 int
 message_send_create(struct req *r, const struct message_send_create_in *in)
@@ -73,7 +24,7 @@ message_send_create(struct req *r, const struct message_send_create_in *in)
 	json_t *bodies;
 	int err;
 
-	if ((err = bodies_of(r, in->ciphertexts, &bodies)))
+	if ((err = sealed_bodies(r, "ciphertexts", in->ciphertexts, &bodies)))
 		return err;
 	m.bodies = bodies;
 	if (in->mentions && json_array_size(in->mentions))
@@ -126,7 +77,7 @@ edit_sealed(struct req *r, const char *id, const json_t *ciphertexts)
 	json_t *bodies;
 	int err;
 
-	if ((err = bodies_of(r, ciphertexts, &bodies)) ||
+	if ((err = sealed_bodies(r, "ciphertexts", ciphertexts, &bodies)) ||
 	    (err = sql_message_edit_sealed(r, &res, id, json_text(r->arena, bodies, NULL))))
 		return err;
 	return message_devices_right(r, res);
@@ -142,7 +93,7 @@ message_edit_one(struct req *r, const struct message_edit_one_in *in)
 		return req_fail(r, ERR_UNPROCESSABLE, "ciphertext", "or ciphertexts is required");
 	if (in->ciphertexts)
 		err = edit_sealed(r, in->id, in->ciphertexts);
-	else if (!(err = check_size(r, "ciphertext", in->ciphertext)))
+	else if (!(err = sealed_size(r, "ciphertext", in->ciphertext)))
 		err = sql_message_edit_open(r, &res, in->id, in->ciphertext);
 	return err ? err : show(r, in->id);
 }
