@@ -85,6 +85,16 @@ def test_who_is_shown_an_empty_direct_conversation(db):
     assert [card(db, x, where).hidden for x in (a, b)] == [False, False]
 
 
+def test_two_who_open_it_at_once_have_one(db, sessions):
+    one, two = sessions(), sessions()
+    for _ in range(20):
+        a, b = db.person(), db.person()
+        call = "SELECT conversation_id, created FROM direct_begin(%s, %s)"
+        first, second = at_once(lambda: one.row(call, a.id, b.id), lambda: two.row(call, b.id, a.id))
+        assert first.conversation_id == second.conversation_id and {first.created, second.created} == {True, False}
+        assert not [x for x, row in ((a, first), (b, second)) if card(db, x, row.conversation_id).hidden], "both asked for it"
+
+
 # ---- settings -----------------------------------------------------------------------------------
 
 def test_settings_are_the_accounts_own_and_end_with_it(db):
