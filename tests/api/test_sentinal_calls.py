@@ -588,6 +588,21 @@ def test_offer_answer_and_candidates_reach_the_other_one_alone(farm, ann, ben, c
     assert not farm.sql("SELECT 1 FROM event WHERE type = 'call.signal'"), "kept nowhere"
 
 
+def test_the_same_over_the_socket(ann, ben, call):
+    """What clients say there is carried out by the same operation."""
+    with ann.listen() as caller, ben.listen() as called:
+        caller.send({"type": "call:offer", "call_id": call, "from_id": ann.id, "to_id": ben.id, "signal_type": "offer",
+                     "data": "b2ZmZXI="})
+        assert called.wait_for("call:offer", call_id=call)["data"] == "b2ZmZXI="
+        called.send({"type": "call:answer", "call_id": call, "from_id": ben.id, "to_id": ann.id, "signal_type": "answer",
+                     "data": "YW5zd2Vy"})
+        assert caller.wait_for("call:answer", call_id=call)["from_id"] == ben.id
+        connect(ann, call)
+        end(ben, call)
+        told = caller.wait_for("call:ended", call_id=call)
+    assert told["reason"] == "completed" and told["ended_by"] == told["user_id"] == ben.id
+
+
 def test_a_signal_to_one_device(farm, ann, ben, call):
     laptop = User.login(farm, ben)
     with listen(ben) as phone, listen(laptop) as live:
@@ -602,6 +617,7 @@ def test_signals_are_for_participants(farm, ann, ben, cid):
     signal(cid, ann, call, expect=403)
     named(signal(ann, cid, call, expect=404), "to_id")
     named(signal(ann, ann, call, expect=422), "to_id")
+    named(signal(ann, ben, call, expect=403, from_id=ben.id), "from_id")
     named(signal(ann, ben, call, "shout", expect=422), "signal_type")
     named(signal(ann, ben, call, data="not base64!", expect=422), "data")
     named(signal(ann, ben, call, data="A" * 65537, expect=422), "data")
