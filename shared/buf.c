@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { USUAL = 64 }; /* bytes that most formatted texts fit in: they are formatted once */
+
 static void
 reserve(struct buf *b, size_t more)
 {
@@ -55,19 +57,29 @@ buf_putc(struct buf *b, char c)
 }
 
 void
-buf_printf(struct buf *b, const char *fmt, ...)
+buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	va_list ap, again;
+	va_list again;
 	int n;
 
-	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n > 0) {
+	reserve(b, USUAL);
+	n = vsnprintf(b->p + b->n, b->cap - b->n, fmt, ap);
+	if (n > 0 && (size_t)n >= b->cap - b->n) {
 		reserve(b, (size_t)n);
 		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
-		b->n += (size_t)n;
 	}
+	if (n > 0)
+		b->n += (size_t)n;
 	va_end(again);
+}
+
+void
+buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(b, fmt, ap);
+	va_end(ap);
 }

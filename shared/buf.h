@@ -10,6 +10,7 @@
 #ifndef ROOKERY_BUF_H
 #define ROOKERY_BUF_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include "arena.h"
 
@@ -23,6 +24,7 @@ struct buf buf_new(struct arena *a);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

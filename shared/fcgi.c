@@ -1,6 +1,8 @@
 /* fcgi: see fcgi.h. */
 #include "fcgi.h"
 
+#include <errno.h>
+#include <fastcgi.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,12 +12,21 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+enum {
+	HELD = 8, /* records written together */
+	RECORD_MAX = FCGI_MAX_LENGTH & ~7,
+};
+
 struct fcgi_conn {
 	FCGX_Request req;
-	bool used, ready;
+	bool used, ready, broken;
+	FCGI_Header headers[HELD];
+	struct iovec held[2 * HELD]; /* a header and its content in turn */
+	int n_held;
 };
 
 static struct fcgi_conn **pool;
@@ -82,6 +93,7 @@ fcgi_accept(int fd, struct fcgi_conn **conns, int max)
 		if (FCGX_Accept_r(&c->req) < 0)
 			break;
 		c->used = true;
+		c->broken = false;
 		conns[n++] = c;
 	}
 	return n;
@@ -111,19 +123,77 @@ fcgi_read(struct fcgi_conn *c, void *p, size_t n)
 	return got > 0 ? (size_t)got : 0;
 }
 
+/* ---- answering: records of our own, as libfcgi writes eight kilobytes at a time ------------- */
+
+int
+fcgi_flush(struct fcgi_conn *c)
+{
+	struct iovec *v = c->held;
+	int left = c->n_held;
+
+	c->n_held = 0;
+	while (left > 0 && !c->broken) {
+		ssize_t n = writev(c->req.ipcFd, v, left);
+
+		if (n < 0) {
+			c->broken = errno != EINTR;
+			continue;
+		}
+		for (; left > 0 && (size_t)n >= v->iov_len; v++, left--)
+			n -= (ssize_t)v->iov_len;
+		if (left > 0) {
+			v->iov_base = (char *)v->iov_base + n;
+			v->iov_len -= (size_t)n;
+		}
+	}
+	return c->broken ? -1 : 0;
+}
+
+static void
+hold(struct fcgi_conn *c, unsigned char type, const void *p, size_t n)
+{
+	FCGI_Header *header;
+
+	if (c->n_held == 2 * HELD)
+		fcgi_flush(c);
+	header = &c->headers[c->n_held / 2];
+	*header = (FCGI_Header){.version = FCGI_VERSION_1,
+	    .type = type,
+	    .requestIdB1 = (unsigned char)(c->req.requestId >> 8),
+	    .requestIdB0 = (unsigned char)c->req.requestId,
+	    .contentLengthB1 = (unsigned char)(n >> 8),
+	    .contentLengthB0 = (unsigned char)n};
+	c->held[c->n_held++] = (struct iovec){.iov_base = header, .iov_len = sizeof *header};
+	c->held[c->n_held++] = (struct iovec){.iov_base = (void *)p, .iov_len = n};
+}
+
 int
 fcgi_write(struct fcgi_conn *c, const void *p, size_t n)
 {
-	return n == 0 || FCGX_PutStr(p, (int)n, c->req.out) == (int)n ? 0 : -1;
+	const char *from = p;
+
+	while (n > 0 && !c->broken) {
+		size_t part = n < RECORD_MAX ? n : RECORD_MAX;
+
+		hold(c, FCGI_STDOUT, from, part);
+		from += part;
+		n -= part;
+	}
+	return c->broken ? -1 : 0;
 }
 
 void
 fcgi_finish(struct fcgi_conn *c)
 {
+	static const FCGI_EndRequestBody complete = {.protocolStatus = FCGI_REQUEST_COMPLETE};
+
+	hold(c, FCGI_STDOUT, NULL, 0); /* the end of the stream */
+	hold(c, FCGI_END_REQUEST, &complete, sizeof complete);
+	fcgi_flush(c);
 	/* Detached, the connection is closed without waiting for the web server to close it first: that
 	 * would be a context switch a request.  Nothing unread is left, so nothing is cut off. */
 	FCGX_Detach(&c->req);
-	FCGX_Finish_r(&c->req);
+	FCGX_Free(&c->req, 1);
 	c->used = false;
 }
 

@@ -28,8 +28,10 @@ const char *fcgi_param(struct fcgi_conn *c, const char *name); /* NULL when abse
 bool fcgi_peer_is_own(struct fcgi_conn *c);
 /* Up to n bytes of the request body; 0 at its end. */
 size_t fcgi_read(struct fcgi_conn *c, void *p, size_t n);
-/* 0, or -1 when the web server has gone away. */
+/* Append to the reply.  The bytes are not copied: they stay where they are until the next flush, or the end.  0, or -1
+ * when the web server has gone away. */
 int fcgi_write(struct fcgi_conn *c, const void *p, size_t n);
+int fcgi_flush(struct fcgi_conn *c);
 /* Flush, end the request, close the connection. */
 void fcgi_finish(struct fcgi_conn *c);
 /* Free the buffers of all idle structures, after a burst. */

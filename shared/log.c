@@ -53,6 +53,12 @@ quote(char *out, size_t size, const char *s)
 	return n;
 }
 
+bool
+log_wants(enum log_level level)
+{
+	return level >= threshold;
+}
+
 void
 log_line(enum log_level level, const char *event, ...)
 {

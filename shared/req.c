@@ -82,19 +82,23 @@ req_printf(struct req *r, const char *fmt, ...)
 void
 resp_header(struct req *r, const char *name, const char *fmt, ...)
 {
+	struct buf *b = &r->headers;
 	va_list ap;
-	char *value;
+	size_t from;
 
+	if (!b->arena)
+		*b = buf_new(r->arena);
+	buf_puts(b, name);
+	buf_puts(b, ": ");
+	from = b->n;
 	va_start(ap, fmt);
-	value = arena_vprintf(r->arena, fmt, ap);
+	buf_vprintf(b, fmt, ap);
 	va_end(ap);
-	for (char *p = value; *p; p++) { /* a header value never ends its line by itself */
+	for (char *p = b->p + from; *p; p++) { /* a header value never ends its line by itself */
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
 	}
-	if (!r->headers.arena)
-		r->headers = buf_new(r->arena);
-	buf_printf(&r->headers, "%s: %s\r\n", name, value);
+	buf_puts(b, "\r\n");
 }
 
 int

@@ -215,7 +215,7 @@ send_file(struct req *r)
 		    r->send_len < (int64_t)sizeof piece ? (size_t)r->send_len : sizeof piece;
 		ssize_t n = pread(r->send_fd, piece, want, r->send_from);
 
-		if (n <= 0 || fcgi_write(r->wire, piece, (size_t)n) < 0)
+		if (n <= 0 || fcgi_write(r->wire, piece, (size_t)n) < 0 || fcgi_flush(r->wire) < 0)
 			return;
 		r->send_from += n;
 		r->send_len -= n;
@@ -251,6 +251,8 @@ log_reply(struct req *r, int64_t took_us)
 			       : r->status >= 400 ? LOG_INFO_
 						  : LOG_DEBUG_;
 
+	if (!log_wants(level))
+		return;
 	log_line(level, "request", "request", r->request_id, "operation",
 	    r->op ? r->op->id : "none", "method", r->method, "status",
 	    req_printf(r, "%d", r->status), "us", req_printf(r, "%lld", (long long)took_us),

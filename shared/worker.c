@@ -19,7 +19,7 @@
 #include "serve.h"
 #include "stats.h"
 
-enum { CROWDED_BATCHES = 8, SLOW_BATCH_MS = 100 };
+enum { CROWDED_BATCHES = 8, SLOW_BATCH_MS = 100, KEPT_BYTES = 2 << 20 };
 
 static volatile sig_atomic_t stopping;
 
@@ -139,6 +139,9 @@ worker_run(const struct worker *w)
 	signal(SIGPIPE, SIG_IGN);
 	/* Buffers come and go with every batch; without fast bins their return does not tidy the whole heap. */
 	mallopt(M_MXFAST, 0);
+	/* Nor is memory given back and asked for again by every batch; rest() gives it back. */
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+	mallopt(M_TOP_PAD, KEPT_BYTES / 8);
 	if (max < 1 || max > SERVE_MAX)
 		max = SERVE_MAX;
 	epoll = watch(w->listen_fd);
