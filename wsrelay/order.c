@@ -164,14 +164,27 @@ waited(const struct order *o, const struct rt_event *ev, int64_t ms)
 	       (o->at.ms > ev->pos.ms && o->at.ms - ev->pos.ms > (uint64_t)ms);
 }
 
-/* It was held for a while: let it be found out whether what it waits for is there at all. */
+/* Is it being looked up whether something is missing? */
+static bool
+asked(const struct order *o, const struct lane *lane)
+{
+	struct rt_event *ev = lane->head->ev;
+
+	return lane->last < 0 && ev->seq > 1 && ev->pos.ms >= o->warm_until &&
+	       o->ops->predecessor(o->ctx, ev) == PREDECESSOR_ASKED;
+}
+
+/* It was held for a while: let it be found out whether what it waits for is there at all.  Not
+ * while it is unknown whether it waits for anything: what went out long ago would be published
+ * again. */
 static void
 ask_for_missing(struct order *o, struct lane *lane)
 {
 	struct item *item = lane->head;
 	int64_t from = lane->last >= 0 ? lane->last + 1 : item->ev->seq - 1;
 
-	if (!o->ops->missing || item->asked || o->passed - item->ev->held_ms < ASK_MS)
+	if (!o->ops->missing || item->asked || o->passed - item->ev->held_ms < ASK_MS ||
+	    asked(o, lane))
 		return;
 	item->asked = true;
 	o->ops->missing(o->ctx, lane->id, from, item->ev->seq - 1);
@@ -382,16 +395,6 @@ order_wait(struct order *o)
 			least = left > 0 ? left : 0;
 	}
 	return least < STEP_MS / 2 ? least : STEP_MS / 2;
-}
-
-/* Is it being looked up whether something is missing? */
-static bool
-asked(const struct order *o, const struct lane *lane)
-{
-	struct rt_event *ev = lane->head->ev;
-
-	return lane->last < 0 && ev->seq > 1 && ev->pos.ms >= o->warm_until &&
-	       o->ops->predecessor(o->ctx, ev) == PREDECESSOR_ASKED;
 }
 
 bool

@@ -51,7 +51,7 @@ struct relay {
 	enum predecessor_answer predecessor; /* of every message */
 	int asked;                           /* for missing messages */
 	int64_t from, to;
-	int out[ENTRIES], n;                 /* numbers of the events that left */
+	int out[ENTRIES], n; /* numbers of the events that left */
 	struct cursor cursor[ENTRIES];
 };
 
@@ -242,6 +242,29 @@ waits_for_a_message_that_may_be_missing_where_nothing_is_remembered(void **state
 	order_pump(r.order, GAP_MS + 1, true);
 	EXPECT(&r, 2, 1, 3);
 	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
+	order_free(r.order);
+}
+
+/* The one before went out before this relay began: to publish it again would double it. */
+static void
+asks_for_nothing_while_it_may_have_gone_out_long_ago(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_set_gap(r.order, 10 * GAP_MS);
+	r.predecessor = PREDECESSOR_ASKED;
+	order_feed(r.order, event(1, 1, 1, 3, -1));
+	for (int ms = 1; ms < 5 * GAP_MS; ms += GAP_MS / 4)
+		order_pump(r.order, ms, true);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.asked, 0);
+	r.predecessor = PREDECESSOR_NEAR;
+	order_pump(r.order, 5 * GAP_MS, true);
+	assert_int_equal(r.asked, 1);
+	assert_int_equal(r.from, 2);
+	assert_int_equal(r.to, 2);
 	order_free(r.order);
 }
 
@@ -602,6 +625,7 @@ main(void)
 	    cmocka_unit_test(gives_a_gap_up),
 	    cmocka_unit_test(waits_a_moment_while_the_past_is_read),
 	    cmocka_unit_test(waits_for_a_message_that_may_be_missing_where_nothing_is_remembered),
+	    cmocka_unit_test(asks_for_nothing_while_it_may_have_gone_out_long_ago),
 	    cmocka_unit_test(learns_that_a_message_will_never_come),
 	    cmocka_unit_test(drops_duplicates),
 	    cmocka_unit_test(holds_no_more_than_a_cursor_can_say),
