@@ -32,7 +32,7 @@ def farm():
 def crowd(farm, request):
     """A database full of invented people, in the farm's cluster but none of its business; nobody changes it."""
     size = {"users": 100000, "messages": 5000000} if request.config.option.full else {"users": 2000, "messages": 50000}
-    with seeded(farm, **size) as database:
+    with seeded(farm, name=os.environ.get("ROOKERY_CROWD"), **size) as database:
         yield database
 
 

@@ -38,6 +38,7 @@ WIDER = {
     "whatsapp/queues/waiting_page": (lambda s: 6 * s.stays + s.limit ** 2 + s.deep, f"{STAYS}; {PAGE}"),
     "whatsapp/queues/waiting_count": (lambda s: 8 * s.stays + 1001, STAYS),
     "whatsapp/privacy/read_receipts_get": (lambda s: s.stays, STAYS),
+    "whatsapp/privacy/presence_visibility_get": (lambda s: 300, "counts whom the account named, of whom there is a most"),
     "whatsapp/privacy/read_receipts_set": (lambda s: s.stays, STAYS),
     "whatsapp/safety/block_list": (lambda s: s.blocks + 3 * s.offset, "page-numbered; counts the blocks of the account"),
     "whatsapp/messages/messages_sync_ack": (lambda s: 20 * 10, ACKS),
@@ -50,6 +51,8 @@ WIDER = {
     "sentinal/users/user_blocked": (lambda s: 5 * s.blocks, "page-numbered; counts the blocks of the account"),
     "sentinal/conversations/participant_list": (lambda s: 3 * s.members, MEMBERS),
     "sentinal/uploads/uploads_stale_delete": (lambda s: 300, "deletes the account's unfinished uploads, of which there is a most"),
+    "wsrelay/watch_ASK_PARTNERS": (lambda s: 3 * s.stays, f"the latest of the account's pairs; {STAYS}"),
+    "wsrelay/typing_ASK": (lambda s: 8 * s.blocks + s.members, "who of the members blocks the account, or is blocked by it"),
     "wsrelay/queue_LOOK": (lambda s: 6 * s.stays + s.limit ** 2, f"{STAYS}; {PAGE}"),
     "sentinal/conversations/conversation_list": (lambda s: 7 * s.stays, f"page-numbered; {STAYS}"),
     "sentinal/conversations/conversation_search": (lambda s: 7 * s.stays, f"looks for a word among the names of one's own; {STAYS}"),
@@ -135,6 +138,13 @@ def test_a_message_in_a_long_conversation_costs_what_it_costs_in_a_short_one(gau
         for mode in MODES:
             for long in ("busy", "deep", "behind"):
                 assert blocks[long, mode] <= within * blocks["crowd", mode] + 8, (name, blocks)
+
+
+def test_changes_cost_the_same_from_the_start_and_from_the_middle(gauge):
+    query, = (query for query in all_queries(build()) if query.name == "changes")
+    blocks = {(run.scenario.name, run.mode): run.blocks for run in gauge.runs(query) if not run.error}
+    for mode in MODES:
+        assert blocks["deep", mode] <= 3 * blocks["busy", mode] + 8, blocks
 
 
 def test_exceptions_are_of_queries_that_exist():

@@ -39,8 +39,11 @@ class Database:
 
 
 @contextlib.contextmanager
-def seeded(farm, users=2000, **options):
-    """With users=None the database has the schema and no rows."""
+def seeded(farm, users=2000, name=None, **options):
+    """With users=None the database has the schema and no rows; with a name it is one that was seeded before and stays."""
+    if name:
+        yield Database(farm, name)
+        return
     *where, _ = farm.libpq_options()
     database = Database(farm, f"seeded_{os.getpid()}_{next(NUMBERS)}")
     subprocess.run(["createdb", *where, database.name], check=True)

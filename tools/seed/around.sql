@@ -23,6 +23,15 @@ SELECT pg_temp.id(at, n * 10 + k, 83), id, 'seed-1', '[]', '["nobody"]', at, at,
 FROM (SELECT p.n, p.id, k, pg_temp.until() - interval '29 days' * pg_temp.u(p.n * 10 + k, 83) AS at FROM seed_person p
 	CROSS JOIN generate_series(1, 3) k WHERE p.n % 10 = 6 AND NOT p.gone) x ORDER BY at;
 
+-- Some show only to a few that they are there.
+UPDATE account a SET presence_visibility = 'custom' FROM seed_person p
+WHERE p.id = a.id AND NOT p.gone AND (p.place < 10 OR p.n % 100 = 14);
+INSERT INTO presence_rule (account_id, other_id, allowed, created_at)
+SELECT c.account_id, c.contact_id, c.k % 4 > 0, c.created_at
+FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id ORDER BY c.id) AS k FROM contact c
+	JOIN account a ON a.id = c.account_id AND a.presence_visibility = 'custom') c
+WHERE c.k <= 100 ORDER BY c.account_id, c.contact_id;
+
 -- None is still to be sent: the seed writes to nobody.
 INSERT INTO invitation (id, account_id, channel, destination, message, status, expires_at, created_at, sent_at, attempts,
 	next_attempt_at)

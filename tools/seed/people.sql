@@ -43,6 +43,16 @@ SELECT d.id, d.account_id, 'Device ' || d.j, (ARRAY['android', 'ios', 'web', 'de
 FROM (SELECT *, greatest(at, pg_temp.until() - interval '120 days' * pg_temp.u(n * 5 + j, 8) ^ 3) AS seen
 	FROM seed_device) d ORDER BY d.at, d.n, d.j;
 
+-- The history of their keys begins with those they have; one in ten has changed its signed key once.
+INSERT INTO device_identity (id, device_id, public_key, created_at)
+SELECT pg_temp.id(at, n * 5 + j, 19), id, pg_temp.key(n * 5 + j, 5), at FROM seed_device WHERE NOT revoked ORDER BY at, n, j;
+INSERT INTO device_signed_prekey (id, device_id, identity_id, key_id, public_key, signature, created_at, replaced_at)
+SELECT pg_temp.id(d.at, (d.n * 5 + d.j) * 2 + k, 20), d.id, pg_temp.id(d.at, d.n * 5 + d.j, 19), 2 - k,
+	pg_temp.key(d.n * 5 + d.j, CASE k WHEN 0 THEN 6 ELSE 21 END), pg_temp.key(d.n * 5 + d.j, CASE k WHEN 0 THEN 7 ELSE 22 END),
+	d.at, CASE k WHEN 1 THEN d.at END
+FROM seed_device d CROSS JOIN LATERAL generate_series(0, CASE d.n % 10 WHEN 1 THEN 1 ELSE 0 END) k
+WHERE NOT d.revoked ORDER BY d.at, d.n, d.j, k;
+
 -- Each device has the session it lives by, every third an earlier one that ended not long ago.
 INSERT INTO session (id, account_id, device_id, surface, refresh_hash, previous_refresh_hash, user_agent, created_at,
 	last_used_at, expires_at, revoked_at)
