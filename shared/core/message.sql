@@ -15,6 +15,6 @@ FROM message_send_sealed(:newid::uuid, :me::uuid, :device::uuid, :conversation::
 	:meta::jsonb, :ttl::integer, :expires::timestamptz, :reply::uuid, :mentions::uuid[], :bodies::jsonb, :key);
 
 -- name: message_bodies :many
--- What the caller's device is given of these messages.
-SELECT message_id, body, header FROM message_body
-WHERE message_id = ANY (:ids::uuid[]) AND device_id = :device::uuid;
+-- What the caller's device is given of these messages; each is looked up by itself, for a device may have been given much.
+SELECT b.message_id, b.body, b.header FROM unnest(:ids::uuid[]) AS i (id)
+CROSS JOIN LATERAL (SELECT * FROM message_body b WHERE b.message_id = i.id AND b.device_id = :device::uuid LIMIT 1) b;

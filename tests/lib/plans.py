@@ -48,14 +48,31 @@ def all_queries(build):
 
 
 def of_the_relay():
+    """They number their parameters; names are those of what they stand for."""
     for file in sorted(ROOT.glob("wsrelay/*.c")):
         text = file.read_text()
         for found in re.finditer(r'static const char (\w+)\[\] =\s*((?:"(?:[^"\\]|\\.)*"\s*)+);', text):
             sql = "".join(json.loads(part) for part in re.findall(r'"(?:[^"\\]|\\.)*"', found[2]))
             if re.match(r"\s*(SELECT|WITH|UPDATE|INSERT|DELETE)\b", sql):
-                params, name = sorted({int(n) for n in re.findall(r"\$(\d+)", sql)}), f"{file.stem}_{found[1]}"
-                yield Query(str(file), text[:found.start()].count("\n") + 1, name, "many",
-                            tuple(f"{name}_{n}" for n in params), sql)
+                params = {int(n) for n in re.findall(r"\$(\d+)", sql)}
+                named = names_in(sql)
+                yield Query(str(file), text[:found.start()].count("\n") + 1, f"{file.stem}_{found[1]}", "many",
+                            tuple(named.get(n, f"number_{n}") for n in sorted(params)), sql)
+
+
+def names_in(sql):
+    """unnest($1::uuid[], $2::bigint[]) … AS w (conversation_id, version, n) names 1 and 2, and f($1, $2) those that sql/ gives
+    the parameters of f."""
+    named = {}
+    for call, more in re.findall(r"unnest\(([^()]*)\)[^(]*\(([^()]*)\)", sql):
+        for n, name in zip(re.findall(r"\$(\d+)", call), more.split(",")):
+            named[int(n)] = re.sub(r"_id$", "", name.strip()) + "s"
+    for function, call in re.findall(r"(\w+)\((\$[^()]*)\)", sql):
+        for file in ROOT.glob("sql/*.sql"):
+            for given in re.findall(rf"CREATE (?:OR REPLACE )?FUNCTION {function}\(([^()]*)\)", file.read_text()):
+                for n, name in zip(re.findall(r"\$(\d+)", call), given.split(",")):
+                    named[int(n)] = re.sub(r"^p_", "", name.split()[0])
+    return named
 
 
 class Notices:

@@ -159,22 +159,9 @@ SPECIAL = {
     "jobs_recent.messages": "SELECT extract(epoch FROM max(created_at))::bigint * 1000 - 20000 FROM message",
     "purge_events.swept": "SELECT extract(epoch FROM now())::bigint * 1000",
     "purge_events.keep": 1000,
-    "members_LOOK_UP.members_LOOK_UP_1": "SELECT ARRAY[%(conversation_id)s::uuid]",
-    "members_LOOK_UP.members_LOOK_UP_2": "SELECT ARRAY[member_version::bigint] FROM conversation WHERE id = %(conversation_id)s",
-    "predecessor_LOOK_UP.predecessor_LOOK_UP_1": "SELECT ARRAY[%(conversation_id)s::uuid]",
-    "predecessor_LOOK_UP.predecessor_LOOK_UP_2": "SELECT ARRAY[%(last_seq)s::bigint]",
-    "predecessor_LOOK_UP.predecessor_LOOK_UP_3": [0],
-    "queue_LOOK.queue_LOOK_1": "SELECT ARRAY[%(account_id)s::uuid]",
-    "queue_LOOK.queue_LOOK_2": "SELECT ARRAY[%(device_id)s::uuid]",
-    "queue_LOOK.queue_LOOK_3": "SELECT ARRAY[%(limit)s::integer]",
-    "typing_ASK.typing_ASK_1": "SELECT ARRAY[%(account_id)s::uuid]",
-    "typing_ASK.typing_ASK_2": "SELECT ARRAY[%(conversation_id)s::uuid]",
-    "typing_ASK.typing_ASK_3": 1024,
-    "watch_ASK.watch_ASK_1": "SELECT %(account_id)s::text FROM generate_series(1, 50)",
-    "watch_ASK.watch_ASK_2": """
-        SELECT account_id::text FROM member WHERE conversation_id = %(conversation_id)s LIMIT 50""",
-    "watch_ASK_PARTNERS.watch_ASK_PARTNERS_1": "SELECT ARRAY[%(account_id)s::uuid]",
-    "watch_ASK_PARTNERS.watch_ASK_PARTNERS_2": 100,
+    "versions": "SELECT member_version::bigint FROM conversation WHERE id = %(conversation_id)s",
+    "after": [0],
+    "watchers": "SELECT %(other_id)s::text",
     "identity_active.user_id": "account_id", "signed_prekey_get.user_id": "account_id",
     "signed_prekey_active.user_id": "account_id", "keys_active.user_id": "account_id", "device_seen.userId": "account_id",
     "device_seen.name": "device_id", "signed_prekey_get.key_id": 2,
@@ -292,7 +279,7 @@ class Values:
             return [None]
         table = tables[0]
         columns = self.tables[table]
-        mine = [f"{column} = %({name})s" for column, name in (("account_id", "account_id"), ("owner_id", "account_id"), ("device_id", "device_id"),
+        mine = [f"{column} = %({name})s" for column, name in (("account_id", "account_id"), ("owner_id", "account_id"), ("initiator_id", "account_id"), ("device_id", "device_id"),
                                                               ("conversation_id", "conversation_id"), ("message_id", "message_id"))
                 if column in columns]
         newest = " ORDER BY created_at DESC" if "created_at" in columns else ""
@@ -306,8 +293,9 @@ class Values:
     def seen_by(scenario, anchor):
         row = anchor[1] if anchor else {}
         theirs = {name: row[name] for name in ("account_id", "device_id", "conversation_id") if row.get(name)}
-        if row.get("owner_id"):
-            theirs["account_id"] = row["owner_id"]
+        for name in ("owner_id", "initiator_id"):
+            if row.get(name):
+                theirs["account_id"] = row[name]
         return dataclasses.replace(scenario, **theirs)
 
     # ---- by name, by column, by type ----------------------------------------------------------------
