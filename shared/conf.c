@@ -43,12 +43,28 @@ must(void *p)
 	return p;
 }
 
+static bool
+is_called(int i, const char *name)
+{
+	return conf_table[i].type != SET_GROUP && !strcmp(conf_table[i].name, name);
+}
+
+/* Callers ask with the same few literals again and again, so the place of the text in memory is a good
+ * guess; it is only a guess. */
 static int
 find(const char *name)
 {
-	for (int i = 0; i < conf_table_n; i++)
-		if (conf_table[i].type != SET_GROUP && !strcmp(conf_table[i].name, name))
+	static uint16_t guess[512];
+	uint16_t *g = &guess[(uintptr_t)name / 4 % (sizeof(guess) / sizeof(*guess))];
+
+	if (is_called(*g, name))
+		return *g;
+	for (int i = 0; i < conf_table_n; i++) {
+		if (is_called(i, name)) {
+			*g = (uint16_t)i;
 			return i;
+		}
+	}
 	return -1;
 }
 

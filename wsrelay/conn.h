@@ -79,8 +79,8 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1,
-	    wants_presence : 1, away : 1, /* away: connected, and yet not online */
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1, wants_presence : 1,
+	    away : 1,    /* away: connected, and yet not online */
 	    leaving : 1; /* its record is on the way to another process (handover.h) */
 	uint8_t deflate; /* what was negotiated (deflate.h); 0: nothing */
 	uint16_t code;   /* it was closed with */
@@ -100,8 +100,8 @@ struct conn {
 	struct calls *calls; /* of operations, while there are any */
 	struct typing *typing;
 	struct watcher *watcher; /* of others' presence */
-	struct queue *queue; /* NULL unless it uses the device's queue */
-	uint64_t address;    /* key of its tally (limits.h); 0: not known */
+	struct queue *queue;     /* NULL unless it uses the device's queue */
+	uint64_t address;        /* key of its tally (limits.h); 0: not known */
 };
 
 /* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide.

@@ -241,8 +241,8 @@ read_text(const json_t *o, const char *name, char *out, size_t size)
 	       copy(out, size, (struct slice){json_string_value(value), json_string_length(value)});
 }
 
-/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume", "queue" for what
- * waits for the device, "presence" for that of the people it wrote with last. */
+/* {"type":"auth","token"} or {"type":"auth","ticket","nonce"}, either with "resume", "queue" for
+ * what waits for the device, "presence" for that of the people it wrote with last. */
 static void
 on_auth(struct conn *c, const json_t *o)
 {

@@ -31,8 +31,8 @@ void presence_redis_changed(void);
 /* Tell the database who was seen last when: at the end of each turn. */
 void presence_flush(void);
 
-/* {.type = "presence.set", .local = presence_set, .arg = {"status"}}: "away", or "offline", is not online, though
- * connected; "online" is. */
+/* {.type = "presence.set", .local = presence_set, .arg = {"status"}}: "away", or "offline", is not
+ * online, though connected; "online" is. */
 struct command_fault presence_set(
     struct conn *c, const struct command *command, const json_t *fields);
 

@@ -27,6 +27,7 @@
 #include "predecessor.h"
 #include "presence.h"
 #include "queue.h"
+#include "rds.h"
 #include "replay.h"
 #include "share.h"
 #include "sign_in.h"
@@ -190,6 +191,7 @@ after_turn(void)
 	watch_flush();
 	presence_flush();
 	handover_check();
+	rds_flush();
 }
 
 void

@@ -17,6 +17,8 @@ struct call {
 	void *ctx;
 };
 
+static struct rds *all; /* that were started */
+
 /* ---- hiredis and the loop ------------------------------------------------------------------- */
 
 static void
@@ -49,7 +51,10 @@ add_write(void *p)
 {
 	struct rds *r = p;
 
-	set_events(r, r->events | EPOLLOUT);
+	if (r->up && !r->flushing)
+		r->write_soon = true;
+	else
+		set_events(r, r->events | EPOLLOUT); /* connecting, or the socket is full */
 }
 
 static void
@@ -78,6 +83,25 @@ on_ready(struct source *s, uint32_t events)
 		redisAsyncHandleRead(ac);
 	if (r->ac == ac && events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && r->events & EPOLLOUT)
 		redisAsyncHandleWrite(ac);
+}
+
+static void
+flush(struct rds *r)
+{
+	r->write_soon = false;
+	if (!r->up)
+		return;
+	r->flushing = true;
+	redisAsyncHandleWrite(r->ac);
+	r->flushing = false;
+}
+
+void
+rds_flush(void)
+{
+	for (struct rds *r = all; r; r = r->next)
+		if (r->write_soon)
+			flush(r);
 }
 
 /* ---- up and down ---------------------------------------------------------------------------- */
@@ -145,6 +169,7 @@ connect_now(struct timer *t)
 	r->fd = ac->c.fd;
 	r->events = 0;
 	ac->data = r;
+	rds_reply_use(&r->replies, ac->c.reader);
 	ac->ev.data = r;
 	ac->ev.addRead = add_read;
 	ac->ev.delRead = del_read;
@@ -256,6 +281,8 @@ rds_argv(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *
 void
 rds_start(struct rds *r)
 {
+	r->next = all;
+	all = r;
 	r->source.ready = on_ready;
 	r->retry.fire = connect_now;
 	r->limit.fire = took_too_long;

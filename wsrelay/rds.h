@@ -16,13 +16,14 @@
 #include <hiredis/async.h>
 #include <stdbool.h>
 #include "loop.h"
+#include "rds_reply.h"
 
 struct rds {
 	const char *name;
 	void (*changed)(struct rds *r); /* it came up or went down */
 	int64_t patience_ms;            /* beyond redis.timeout: for commands that block */
 	/* rds.c's own */
-	bool up, told;
+	bool up, told, write_soon, flushing;
 	char why[128];
 	struct source source;
 	redisAsyncContext *ac;
@@ -30,6 +31,8 @@ struct rds {
 	uint32_t events;
 	int waiting, backoff;
 	struct timer retry, limit;
+	struct rds_replies replies;
+	struct rds *next;
 };
 
 void rds_start(struct rds *r);
@@ -40,7 +43,9 @@ void rds_reset(struct rds *r, const char *why);
 bool rds_command(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx,
     const char *fmt, ...);
 
-/* The same with arguments of any bytes. */
+/* Write what was asked of all connections: at the end of each turn, once for its commands. */
+void rds_flush(void);
+/* As rds_command() with arguments of any bytes. */
 bool rds_argv(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *ctx, int argc,
     const char **argv, const size_t *lengths);
 

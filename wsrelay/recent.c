@@ -12,13 +12,21 @@ mask(const struct recent *r)
 	return 2 * r->size - 1;
 }
 
-/* The table's slot of the id, or the empty one where it would go. */
+static uint32_t
+hash(struct uid id)
+{
+	return (uint32_t)uid_hash(id);
+}
+
+/* The table's slot of the id, or the empty one where it would go.  The ring is only looked at when
+ * the hash is the same. */
 static uint32_t
 find(const struct recent *r, struct uid id)
 {
-	uint32_t i = (uint32_t)uid_hash(id) & mask(r);
+	uint32_t h = hash(id), i = h & mask(r);
 
-	while (r->table[i] && !uid_same(r->ring[r->table[i] - 1], id))
+	while (r->table[i].place &&
+	       (r->table[i].hash != h || !uid_same(r->ring[r->table[i].place - 1], id)))
 		i = (i + 1) & mask(r);
 	return i;
 }
@@ -28,15 +36,21 @@ forget(struct recent *r, struct uid id)
 {
 	uint32_t hole = find(r, id), i;
 
-	for (i = (hole + 1) & mask(r); r->table[i]; i = (i + 1) & mask(r)) {
-		uint32_t h = (uint32_t)uid_hash(r->ring[r->table[i] - 1]) & mask(r);
+	for (i = (hole + 1) & mask(r); r->table[i].place; i = (i + 1) & mask(r)) {
+		uint32_t h = r->table[i].hash & mask(r);
 
 		if (((i - h) & mask(r)) >= ((i - hole) & mask(r))) {
 			r->table[hole] = r->table[i];
 			hole = i;
 		}
 	}
-	r->table[hole] = 0;
+	r->table[hole].place = 0;
+}
+
+static void
+put(struct recent *r, struct uid id, uint32_t place)
+{
+	r->table[find(r, id)] = (struct recent_slot){hash(id), place + 1};
 }
 
 /* A ring that is full but not yet at its limit doubles; places stay, as the ring has not gone
@@ -53,13 +67,13 @@ grow(struct recent *r)
 	free(r->table);
 	r->table = must_zalloc(2 * (size_t)r->size * sizeof(*r->table));
 	for (uint32_t i = 0; i < used; i++)
-		r->table[find(r, r->ring[i])] = i + 1;
+		put(r, r->ring[i], i);
 }
 
 bool
 recent_has(const struct recent *r, struct uid id)
 {
-	return r->size && r->table[find(r, id)];
+	return r->size && r->table[find(r, id)].place;
 }
 
 bool
@@ -75,7 +89,7 @@ recent_add(struct recent *r, struct uid id)
 	if (r->count >= r->size)
 		forget(r, r->ring[place]);
 	r->ring[place] = id;
-	r->table[find(r, id)] = place + 1;
+	put(r, id, place);
 	r->count++;
 	return true;
 }

@@ -2,7 +2,7 @@
  * recent: a set that remembers the last ids put into it, and forgets the oldest when it is full.
  *
  * Ownership: two tables inside the struct, freed by recent_free().  They grow to their limit as ids
- * come: 24 bytes an id.
+ * come: 32 bytes an id.
  *
  *	struct recent seen = {.limit = 1 << 18};
  *
@@ -14,12 +14,16 @@
 
 #include "uid.h"
 
+struct recent_slot {
+	uint32_t hash, place; /* place in the ring + 1; 0 is empty */
+};
+
 struct recent {
 	uint32_t limit; /* ids remembered; a power of two */
 	uint32_t size;  /* of the ring now */
 	uint64_t count; /* ids ever added */
 	struct uid *ring;
-	uint32_t *table; /* twice as large: place in the ring + 1, 0 is empty */
+	struct recent_slot *table; /* twice as large */
 };
 
 /* false when the id is remembered already. */

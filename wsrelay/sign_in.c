@@ -218,9 +218,9 @@ sign_in_read(struct conn *c, struct unpack *u)
 static void
 set_end(struct conn *c, int64_t expires)
 {
-	int64_t left = expires - loop_wall() / 1000;
+	int64_t left = expires * 1000 - loop_wall(), at = loop_now() + (left > 0 ? left : 0);
 
-	c->ends = conn_clock() + (uint32_t)(left < 1 ? 1 : left > INT32_MAX ? INT32_MAX : left);
+	c->ends = (uint32_t)(at / 1000 < UINT32_MAX ? (at + 999) / 1000 : UINT32_MAX);
 	wheel_again(c); /* it stands where its time to sign in would have ended */
 }
 

@@ -4,17 +4,29 @@
 #include <endian.h>
 #include <string.h>
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* A digit's value plus one; 0 for what is none. */
+static const uint8_t hex_value[256] = {['0'] = 1,
+    ['1'] = 2,
+    ['2'] = 3,
+    ['3'] = 4,
+    ['4'] = 5,
+    ['5'] = 6,
+    ['6'] = 7,
+    ['7'] = 8,
+    ['8'] = 9,
+    ['9'] = 10,
+    ['a'] = 11,
+    ['b'] = 12,
+    ['c'] = 13,
+    ['d'] = 14,
+    ['e'] = 15,
+    ['f'] = 16,
+    ['A'] = 11,
+    ['B'] = 12,
+    ['C'] = 13,
+    ['D'] = 14,
+    ['E'] = 15,
+    ['F'] = 16};
 
 static bool
 is_dash(int i)
@@ -22,28 +34,32 @@ is_dash(int i)
 	return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
+/* n digits from s on; false when one is none. */
+static bool
+read_digits(const char *s, int n, uint64_t *word)
+{
+	uint8_t good = 1;
+
+	for (int i = 0; i < n; i++) {
+		uint8_t v = hex_value[(uint8_t)s[i]];
+
+		good &= v != 0;
+		*word = *word << 4 | (uint8_t)(v - 1);
+	}
+	return good;
+}
+
 bool
 uid_parse(const char *s, size_t n, struct uid *out)
 {
-	uint64_t word[2] = {0, 0};
-	int digits = 0;
+	uint64_t hi = 0, lo = 0;
 
-	if (n != UID_TEXT)
+	if (n != UID_TEXT || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' ||
+	    !read_digits(s, 8, &hi) || !read_digits(s + 9, 4, &hi) ||
+	    !read_digits(s + 14, 4, &hi) || !read_digits(s + 19, 4, &lo) ||
+	    !read_digits(s + 24, 12, &lo))
 		return false;
-	for (int i = 0; i < UID_TEXT; i++) {
-		int v;
-
-		if (is_dash(i)) {
-			if (s[i] != '-')
-				return false;
-			continue;
-		}
-		if ((v = hex_value(s[i])) < 0)
-			return false;
-		word[digits >> 4] = word[digits >> 4] << 4 | (uint64_t)v;
-		digits++;
-	}
-	*out = (struct uid){word[0], word[1]};
+	*out = (struct uid){hi, lo};
 	return true;
 }
 

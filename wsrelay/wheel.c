@@ -8,7 +8,8 @@
 #include "metrics.h"
 
 enum {
-	WHEEL = 512, /* slots of a second */
+	WHEEL = 512,   /* slots of a second */
+	TICK_MS = 200, /* the end of a second is noticed that late at most */
 	CLOSING_SECONDS = 5,
 	REPLAY_SECONDS = 60, /* for a verdict on a cursor */
 };
@@ -158,7 +159,7 @@ on_tick(struct timer *t)
 	uint32_t now = conn_clock();
 	struct conn *c, *next;
 
-	loop_timer(t, 1000);
+	loop_timer(t, TICK_MS);
 	if (now - wheel.turned >= WHEEL)
 		wheel.turned = now - WHEEL + 1; /* we slept: look at every slot once */
 	while (wheel.turned < now) {
@@ -254,5 +255,5 @@ wheel_start(void)
 {
 	wheel.turned = conn_clock();
 	wheel.tick.fire = on_tick;
-	loop_timer(&wheel.tick, 1000);
+	loop_timer(&wheel.tick, TICK_MS);
 }

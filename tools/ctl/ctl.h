@@ -13,4 +13,7 @@ int ctl_stats(int argc, char **argv);
 int ctl_ready(int argc, char **argv);
 int ctl_generation(int argc, char **argv);
 
+/* A line about the relay, if it answers. */
+void ctl_print_relay(void);
+
 #endif

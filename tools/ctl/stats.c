@@ -95,6 +95,8 @@ ctl_stats(int argc, char **argv)
 		free(list[i]);
 	}
 	free(list);
+	if (process_of_service("wsrelay"))
+		ctl_print_relay();
 	printf("memory (PSS) of the farm %.1f MB, of PostgreSQL and Redis %.1f MB\n",
 	    (double)farm / 1024, (double)servers / 1024);
 	return 0;
