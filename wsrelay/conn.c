@@ -37,6 +37,13 @@ conn_clock(void)
 	return (uint32_t)(loop_now() / 1000);
 }
 
+/* .ends is rounded up, so that nobody is sent away too early. */
+long
+conn_expires_in(const struct conn *c)
+{
+	return c->ends > conn_clock() ? (long)(c->ends - conn_clock()) - 1 : 0;
+}
+
 size_t
 conn_count(void)
 {

@@ -119,6 +119,8 @@ void conn_leaving(struct conn *c, bool leaving);
 /* Another process has it. */
 void conn_let_go(struct conn *c);
 uint32_t conn_clock(void); /* seconds, steady */
+long conn_expires_in(
+    const struct conn *c); /* whole seconds that its token has; 0: no end is known */
 size_t conn_count(void);
 size_t conn_count_live(void);
 const uint64_t *conn_count_upgraded(void); /* by dialect */

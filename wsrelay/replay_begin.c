@@ -33,7 +33,7 @@ go_live(struct conn *c, bool recovered, const char *cursor)
 	    .session = c->session,
 	    .heartbeat_seconds = (long)conf_int("relay.ping"),
 	    .retry_ms = capacity_delay_ms(),
-	    .expires_in = c->ends ? (long)c->ends - (long)conn_clock() : 0};
+	    .expires_in = conn_expires_in(c)};
 
 	c->state = CONN_LIVE;
 	if (!c->ready) {

@@ -235,7 +235,7 @@ renew(struct sign_in *s)
 	}
 	set_end(c, s->expires);
 	free_sign_in(s);
-	dialect_at(c->dialect)->renewed(c, (long)c->ends - (long)conn_clock());
+	dialect_at(c->dialect)->renewed(c, conn_expires_in(c));
 }
 
 static void
