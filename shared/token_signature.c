@@ -7,6 +7,8 @@
 #include <sodium.h>
 #include <string.h>
 
+static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 enum {
 	NUMBER = 32, /* bytes of r and of s */
 	KEYS = 8,    /* parsed keys that are kept */
@@ -89,7 +91,8 @@ token_signature_good(const struct token_key *key, const char *token)
 	size_t n;
 	int der_n;
 
-	if (!dot || !parsed ||
+	/* libsodium 1.0.18 takes some bytes above 0x7f for digits. */
+	if (!dot || !parsed || dot[1 + strspn(dot + 1, DIGITS)] ||
 	    sodium_base642bin(numbers, sizeof(numbers), dot + 1, strlen(dot + 1), NULL, &n, NULL,
 		sodium_base64_VARIANT_URLSAFE_NO_PADDING) ||
 	    n != sizeof(numbers))

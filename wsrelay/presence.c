@@ -379,3 +379,12 @@ presence_start(void)
 	presence.tick.fire = on_tick;
 	loop_timer(&presence.tick, TICK_MS);
 }
+
+void
+presence_handed_over(void)
+{
+	if (!presence.registered)
+		return;
+	rds_command(stream_commands(), on_nothing, NULL, "ZADD relays 0 %s", presence.relay);
+	rds_flush(stream_commands());
+}

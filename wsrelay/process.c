@@ -101,8 +101,10 @@ static void
 on_given(bool all)
 {
 	tell_master(all ? PROCESS_GIVEN : PROCESS_KEPT);
-	if (all)
-		loop_stop();
+	if (!all)
+		return;
+	presence_handed_over();
+	loop_stop();
 }
 
 static void
