@@ -386,5 +386,5 @@ presence_handed_over(void)
 	if (!presence.registered)
 		return;
 	rds_command(stream_commands(), on_nothing, NULL, "ZADD relays 0 %s", presence.relay);
-	rds_flush(stream_commands());
+	rds_flush(); /* there is no next turn */
 }

@@ -279,13 +279,6 @@ rds_argv(struct rds *r, void (*done)(void *ctx, const redisReply *reply), void *
 }
 
 void
-rds_flush(struct rds *r)
-{
-	if (r->up)
-		redisAsyncHandleWrite(r->ac);
-}
-
-void
 rds_start(struct rds *r)
 {
 	r->next = all;

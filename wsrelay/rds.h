@@ -37,8 +37,6 @@ struct rds {
 
 void rds_start(struct rds *r);
 void rds_stop(struct rds *r);
-/* Write now what was asked, for there is no next turn. */
-void rds_flush(struct rds *r);
 /* Give the connection up and make another. */
 void rds_reset(struct rds *r, const char *why);
 /* false, and no callback, when it is not up. */
