@@ -110,3 +110,14 @@ positions_settle(struct req *r, struct report *out)
 		took(out, db_int(res, 0, "rows"));
 	return err;
 }
+
+int
+moments_note(struct req *r, struct report *out)
+{
+	struct db_res *res;
+	int err = sql_note_moment(r, &res);
+
+	if (!err)
+		out->rows += db_int(res, 0, "rows");
+	return err;
+}

@@ -132,6 +132,10 @@ SELECT upload_prune(make_interval(secs => :age::double precision), :batch::integ
 -- name: settle_positions :one
 SELECT position_settle(p_limit => :batch::integer) AS rows;
 
+-- name: note_moment :one
+-- How many old moments went.
+SELECT sync_note() AS rows;
+
 -- ---- what leaves the house --------------------------------------------------------------------------
 
 -- name: jobs_revoked :many

@@ -47,6 +47,7 @@ static const struct job jobs[] = {
     {"rows", "jobs.expire", rows_purge},
     {"media", "jobs.expire", media_remove},
     {"positions", "jobs.settle", positions_settle},
+    {"moments", "jobs.expire", moments_note},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, SOON_MS = 100 };
 

@@ -463,7 +463,7 @@ def test_it_outlives_postgresql_and_redis(farm, alice, bob):
     said = [line["msg"] for line in log(farm)[said:]]
     for once in ("no database", "the database is back", "redis is back"):
         assert said.count(once) == 1, said
-    assert len(said) < 25, said
+    assert len(said) < 40, said  # each job says once that it fails, and when it is well again
 
 
 def test_a_hangup_starts_the_program_anew_in_place(farm, alice, bob):

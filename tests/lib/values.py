@@ -146,6 +146,7 @@ SPECIAL = {
     "challenge_take.factor": "pin",
     "histories.dates": "SELECT ARRAY[%(middle)s::text]",
     "changes.pages": [1],
+    "changes.since": "SELECT ARRAY[%(middle)s::timestamptz]",
     "conversations_sync.offset": 0,
     "message_send.metas": None, "message_send.ttls": None, "message_send.expires": None, "message_send.replies": None,
     "message_send.mentions": None, "message_send.recipients": None,
@@ -226,8 +227,10 @@ class Values:
         for detail, statement in DETAILS.items():
             rows = self.all(statement, known)
             known[detail] = next(iter(rows[0].values())) if rows else None
+        if name not in ("deep", "behind"):
+            known["middle"] = None
         if name != "deep":
-            known["cursor"] = known["middle"] = None
+            known["cursor"] = None
         return Scenario(name=name, **known)
 
     def all(self, statement, values=None):

@@ -34,6 +34,13 @@ CROSS JOIN LATERAL (SELECT CASE WHEN c.kind = 'group' AND c.deleted_at IS NULL A
 	THEN substr(md5('invite' || c.c), 1, 20) END AS code) i
 WHERE c.kind <> 'direct' ORDER BY c.at, c.c;
 
+-- Moments, a thousand of them.  What was changed later than it was made was so with a place at most a thousandth of all
+-- further on (messages.sql), so a moment that lies two thousandths back is not too late for any.
+INSERT INTO sync_moment (at, xid)
+SELECT at, pg_temp.xid(greatest(n - pg_temp.messages() / 500, 0)) FROM seed_message
+WHERE n % greatest(pg_temp.messages() / 1000, 1) = 0 AND at > pg_temp.until() - interval '390 days'
+ON CONFLICT DO NOTHING;
+
 -- How far each device has got in each stay: most are up to date, some behind, some have not been seen for long.
 CREATE TEMP TABLE seed_member ON COMMIT DROP AS
 SELECT s.c, s.person, s.place, c.id AS conversation_id, p.id AS account_id, c.kind, coalesce(b.version, 1) AS joined_version,
