@@ -27,6 +27,7 @@ struct piece {
 	size_t n;
 	uint64_t after; /* LOG: the place to go on from */
 	bool fence;     /* nothing may follow it */
+	uint32_t shed;  /* typing and presence passed over behind it */
 	bool queued;    /* a message that its device has to acknowledge */
 	struct uid message;
 };
@@ -263,7 +264,10 @@ gather_log(struct conn *c, struct batch *b)
 		bool due = deliver_due(c, e->ev);
 
 		if (due && stale(e)) {
-			metrics->shed++;
+			if (last)
+				last->shed++;
+			else
+				metrics->shed++;
 			due = false;
 		}
 		if (due && c->wants_queue && e->ev->seq) {
@@ -336,6 +340,7 @@ settle(struct conn *c, struct piece *p, size_t n)
 	case LOG:
 		c->next = p->after;
 		c->fenced = p->fence;
+		metrics->shed += p->shed;
 		if (p->queued)
 			queue_sent(c, p->message);
 	}

@@ -394,7 +394,12 @@ handover_check(void)
 void
 handover_take(int fd, void (*done)(bool whole))
 {
+	if (take.fd >= 0) {
+		close(fd); /* one at a time */
+		return;
+	}
 	take.fd = fd;
+	take.told = take.hello = take.done_came = false;
 	take.done = done;
 	take.source.ready = on_take_ready;
 	if (loop_add(fd, EPOLLIN, &take.source) < 0)

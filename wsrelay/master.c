@@ -9,11 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "conf.h"
 #include "log.h"
-#include "master_state.h"
+#include "master_child.h"
 #include "process.h"
 
 enum {
@@ -45,114 +44,23 @@ on_signal(int sig)
 		got_stop = 1;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int
 processes(void)
 {
 	return (int)conf_int("relay.processes");
 }
 
-#define EACH_CHILD(c)                                                                              \
-	for (struct child *c = master.m.child; c < master.m.child + SHARE_SLOTS; c++)              \
-		if (c->pid)
-
 /* ---- processes ------------------------------------------------------------------------------- */
-
-static void
-set_state(struct child *c, int state)
-{
-	c->state = (__typeof__(c->state))state;
-	c->since_ms = now_ms();
-}
 
 static struct child *
 serving(int number)
 {
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		if (c->number == number)
 			return c;
 	}
 	return NULL;
-}
-
-static struct child *
-free_child(void)
-{
-	for (int i = 0; i < SHARE_SLOTS; i++)
-		if (!master.m.child[i].pid)
-			return &master.m.child[i];
-	return NULL;
-}
-
-/* In the new process: nothing of the master's is kept but what it shares. */
-static _Noreturn void
-become(const struct process *p)
-{
-	EACH_CHILD(c)
-	{
-		close(c->control);
-	}
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGPIPE)
-			signal(sig, SIG_DFL);
-	process_run(p);
-}
-
-/* A new process; predecessor is the socket to the one whose connections it takes, or -1. */
-static struct child *
-spawn(int number, int predecessor)
-{
-	struct child *c = free_child();
-	int slot = share_free_slot(), control[2];
-
-	if (!c || slot < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
-		log_error("cannot start a process", "why", strerror(errno));
-		return NULL;
-	}
-	master.not_before[number] = now_ms() + RESPAWN_MS;
-	share->slot[slot].pid = -1; /* taken */
-	pid_t pid = fork();
-	if (pid == 0) {
-		close(control[0]);
-		become(&(struct process){number, slot, control[1], predecessor, &master.m.sockets});
-	}
-	close(control[1]);
-	if (pid < 0) {
-		log_error("fork failed", "why", strerror(errno));
-		share->slot[slot].pid = 0;
-		close(control[0]);
-		return NULL;
-	}
-	*c = (struct child){.pid = pid, .number = number, .slot = slot, .control = control[0]};
-	set_state(c, CHILD_STARTING);
-	return c;
-}
-
-static bool
-tell(const struct child *c, char what, int fd)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {&what, 1};
-	struct msghdr msg = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.room,
-	    .msg_controllen = sizeof(control.room)};
-
-	*CMSG_FIRSTHDR(&msg) = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &fd, sizeof(fd));
-	return sendmsg(c->control, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 /* ---- hand-over ------------------------------------------------------------------------------- */
@@ -181,13 +89,13 @@ replace(struct child *old)
 		fail("no socket", strerror(errno));
 		return;
 	}
-	fresh = spawn(old->number % processes(), pair[1]);
+	fresh = child_spawn(&master.m, old->number % processes(), pair);
 	close(pair[1]);
-	if (!fresh || !tell(old, PROCESS_HAND_OVER, pair[0])) {
+	if (!fresh || !child_tell(old, PROCESS_HAND_OVER, pair[0])) {
 		fail("cannot begin", strerror(errno));
 	} else {
-		set_state(fresh, CHILD_TAKING);
-		set_state(old, CHILD_GIVING);
+		child_set(fresh, CHILD_TAKING);
+		child_set(old, CHILD_GIVING);
 		fresh->other = old;
 		old->other = fresh;
 		old->heard = false;
@@ -195,10 +103,38 @@ replace(struct child *old)
 	close(pair[0]);
 }
 
+/* There are fewer processes than before: two have the same number, and one takes the other's
+ * connections. */
+static void
+merge(void)
+{
+	struct child *first[SHARE_PROCESSES] = {0}, *into;
+	int pair[2];
+
+	EACH_CHILD(&master.m, c)
+	{
+		into = first[c->number];
+		if (!into) {
+			first[c->number] = c;
+			continue;
+		}
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+			return;
+		if (child_tell(into, PROCESS_TAKE, pair[0]) &&
+		    child_tell(c, PROCESS_HAND_OVER, pair[1])) {
+			child_set(c, CHILD_GIVING);
+			c->heard = false;
+		}
+		close(pair[0]);
+		close(pair[1]);
+		return; /* one at a time */
+	}
+}
+
 static bool
 in_progress(void)
 {
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		if (c->state == CHILD_TAKING || c->state == CHILD_GIVING)
 			return true;
@@ -212,7 +148,7 @@ hand_over_all(void)
 	struct child *old[SHARE_SLOTS];
 	int n = 0;
 
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		old[n++] = c;
 	}
@@ -224,6 +160,9 @@ hand_over_all(void)
 static void
 finish_handing(void)
 {
+	if (in_progress())
+		return;
+	merge();
 	if (!master.handing || in_progress())
 		return;
 	master.handing = false;
@@ -241,7 +180,7 @@ try_binary(void)
 {
 	got_hup = 0;
 	log_info("trying the binary");
-	master.check_ms = now_ms();
+	master.check_ms = child_now_ms();
 	master.check = fork();
 	if (master.check == 0) {
 		sigset_t none;
@@ -291,7 +230,7 @@ on_message(struct child *c, char what)
 	if (what == PROCESS_HEARD)
 		c->heard = true;
 	if (what == PROCESS_UP || what == PROCESS_KEPT)
-		set_state(c, CHILD_SERVING);
+		child_set(c, CHILD_SERVING);
 }
 
 static void
@@ -299,7 +238,7 @@ read_messages(void)
 {
 	char what;
 
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		while (recv(c->control, &what, 1, MSG_DONTWAIT) == 1)
 			on_message(c, what);
@@ -319,9 +258,9 @@ on_child_ended(struct child *c, int status)
 	if (c->state == CHILD_TAKING) {
 		fail("a new process died", text);
 		if (c->other && c->other->pid)
-			set_state(c->other, CHILD_SERVING);
+			child_set(c->other, CHILD_SERVING);
 	}
-	EACH_CHILD(o)
+	EACH_CHILD(&master.m, o)
 	{
 		if (o->other == c)
 			o->other = NULL;
@@ -342,7 +281,7 @@ reap(void)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == master.check)
 			on_check_ended(status);
-		EACH_CHILD(c)
+		EACH_CHILD(&master.m, c)
 		{
 			if (c->pid == pid) {
 				on_child_ended(c, status);
@@ -355,11 +294,11 @@ reap(void)
 static void
 look_at_times(void)
 {
-	int64_t now = now_ms();
+	int64_t now = child_now_ms();
 
 	if (master.check && now - master.check_ms > CHECK_MS)
 		kill(master.check, SIGKILL);
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		if (c->state == CHILD_TAKING && now - c->since_ms > TAKE_MS) {
 			fail("a new process was not ready in time",
@@ -375,22 +314,29 @@ look_at_times(void)
 	}
 }
 
+static void
+start_process(int number)
+{
+	master.not_before[number] = child_now_ms() + RESPAWN_MS;
+	child_spawn(&master.m, number, NULL);
+}
+
 /* Every number has a process. */
 static void
 fill_up(void)
 {
 	for (int i = 0; i < processes(); i++)
-		if (!serving(i) && now_ms() >= master.not_before[i])
-			spawn(i, -1);
+		if (!serving(i) && child_now_ms() >= master.not_before[i])
+			start_process(i);
 }
 
 static void
 stop(void)
 {
 	master.stopping = true;
-	master.stop_ms = now_ms();
+	master.stop_ms = child_now_ms();
 	log_info("stopping");
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		kill(c->pid, SIGTERM);
 	}
@@ -399,10 +345,10 @@ stop(void)
 static bool
 all_gone(void)
 {
-	bool late = now_ms() - master.stop_ms > conf_int("relay.drain_ms") + KILL_AFTER_MS;
+	bool late = child_now_ms() - master.stop_ms > conf_int("relay.drain_ms") + KILL_AFTER_MS;
 	int n = 0;
 
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		n++;
 		if (late)
@@ -437,7 +383,7 @@ wait_for_something(const sigset_t *while_waiting)
 	struct timespec t = {0, LOOK_MS * 1000000L};
 	nfds_t n = 0;
 
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		p[n++] = (struct pollfd){.fd = c->control, .events = POLLIN};
 	}
@@ -450,7 +396,7 @@ open_share(bool again)
 {
 	if (again && share_open(master.m.share_fd) == 0)
 		return 0;
-	EACH_CHILD(c)
+	EACH_CHILD(&master.m, c)
 	{
 		c->slot = -1;
 	}
@@ -483,7 +429,8 @@ master_run(char **argv)
 			stop();
 		reap();
 		look_at_times();
-		finish_handing();
+		if (!master.stopping)
+			finish_handing();
 		if (!master.stopping && got_hup && !master.handing && !master.check)
 			try_binary();
 		if (!master.stopping)

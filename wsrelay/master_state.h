@@ -30,6 +30,10 @@ struct master {
 	struct child child[SHARE_SLOTS];
 };
 
+#define EACH_CHILD(m, c)                                                                           \
+	for (__typeof__(&(m)->child[0]) c = (m)->child; c < (m)->child + SHARE_SLOTS; c++)         \
+		if (c->pid)
+
 void master_state_keep(const struct master *m); /* for an exec that follows at once */
 void master_state_drop(const struct master *m); /* it failed */
 bool master_state_restore(struct master *m);

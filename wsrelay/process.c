@@ -155,6 +155,8 @@ on_control(struct source *s, uint32_t events)
 	} else if (n == 1 && what == PROCESS_HAND_OVER && fd >= 0 && !process.stopping) {
 		tell_master(PROCESS_HEARD);
 		handover_give(fd, on_given);
+	} else if (n == 1 && what == PROCESS_TAKE && fd >= 0 && !process.stopping) {
+		handover_take(fd, on_taken);
 	} else if (fd >= 0) {
 		close(fd);
 	}

@@ -24,13 +24,14 @@ struct process {
 	const struct listen_sockets *sockets;
 };
 
-/* What it tells the master, one letter a message. */
+/* Letters, one a message: what it tells the master, and what it is told, with a descriptor. */
 enum {
-	PROCESS_UP = 'u',
-	PROCESS_GIVEN = 'g',
-	PROCESS_KEPT = 'k',
-	PROCESS_HEARD = 'y',
-	PROCESS_HAND_OVER = 'h'
+	PROCESS_UP = 'u',    /* it serves */
+	PROCESS_HEARD = 'y', /* it will hand over */
+	PROCESS_GIVEN = 'g', /* it has, and ends */
+	PROCESS_KEPT = 'k',  /* the other one has gone, it goes on */
+	PROCESS_HAND_OVER = 'h',
+	PROCESS_TAKE = 't', /* the connections of one more process */
 };
 
 _Noreturn void process_run(const struct process *p);

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from lib.farm import eventually
+from lib.farm import Farm, eventually
+from lib.people import Account
 
 
 @pytest.fixture
@@ -85,3 +86,30 @@ def test_a_resume_brings_a_fetched_message_once(farm, alice, bob, talk):
             assert again.hello["recovered"] is True
             assert [again.wait_for("message.new")["messageId"] for _ in expected] == expected
             again.never("message.new")
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A farm that calls a second late."""
+    with Farm.private(LIMIT_AUTH="50000/60", RELAY_PORT="0", RELAY_MAX_LAG="1s") as farm:
+        yield farm
+
+
+def test_lag_is_told_to_clients_and_to_whoever_asks_for_readiness(strict):
+    """A missing message that another relay says it will publish, and does not: what waits for it is late."""
+    alice, bob = Account.register(strict), Account.register(strict)
+    with bob.listen() as live, strict.paused("jobs"):
+        conversation = alice.say(bob)["conversationId"]
+        live.wait_for("message.new")
+        lost = store(strict, alice, conversation)
+        strict.redis.set(f"rt:missing:{lost['message_id']}", 1, ex=60)
+        sent = alice.say(bob)
+        assert live.wait_for("degraded")["reason"] == "lag"
+        answer = strict.site().raw("GET", "/readyz", keep=False)
+        assert answer.status == 503 and "lag: " in answer.json["checks"]["relay"]
+        with alice.listen() as newcomer:
+            assert newcomer.wait_for("degraded")["reason"] == "lag"
+            live.wait_for("message.new", messageId=sent["messageId"], timeout=10)  # relay.gap_ms is over
+            live.wait_for("restored")
+            newcomer.wait_for("restored")
+        eventually(strict.ready)

@@ -249,3 +249,63 @@ def test_a_process_that_dies_takes_only_its_own_clients_with_it(three):
             time.sleep(0.5)
         audience.check()
     eventually(three.ready, within=10)
+
+
+@contextlib.contextmanager
+def setting(farm, line):
+    """With a line more in the settings file."""
+    conf = farm.run / "rookery.conf"
+    before = conf.read_text()
+    conf.write_text(f"{before}\n{line}\n")
+    try:
+        yield
+    finally:
+        conf.write_text(before)
+
+
+def test_more_and_fewer_processes_take_over_without_a_trace(farm):
+    with Audience(farm, people=10, each=9) as audience:
+        with audience.talking():
+            with setting(farm, "relay.processes = 3"):
+                restart(farm)
+                eventually(lambda: len(processes(farm)) == 3)
+                more = [person.listen() for person in audience.people]
+                assert len([n for n in sockets_of(farm).values() if n > 12]) >= 2, "new connections go to the new processes"
+                for live in more:
+                    live.drop()
+            restart(farm)
+            eventually(lambda: len(processes(farm)) == 1)
+            time.sleep(0.3)
+        audience.check()
+    eventually(farm.ready)
+
+
+def test_a_process_that_stands_still_is_seen_by_the_others(three):
+    victim = sorted(processes(three))[0]
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        reply = eventually(lambda: (r := three.site().raw("GET", "/readyz", keep=False)).status == 503 and r)
+        assert "a process does not move" in reply.json["checks"]["relay"]
+        for _ in range(20):  # and the others take the connections
+            with Raw("relay", 80, unix=three.run / "ws/whatsapp.sock") as client:
+                assert client.status == 101
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    eventually(three.ready)
+
+
+def test_a_process_that_hangs_holds_no_restart_up(three):
+    """Its connections are lost, as it is killed; those of the others notice nothing."""
+    with Audience(three, people=6, each=6) as audience:
+        victim = sorted(processes(three))[0]
+        os.kill(victim, signal.SIGSTOP)
+        begun = time.monotonic()
+        restart(three)
+        assert time.monotonic() - begun < 40 and victim not in processes(three)
+        eventually(lambda: len(processes(three)) == 3)
+        kept = [live for live in audience.lives if live.closed is None]
+        assert len(kept) >= 20
+        audience.lives = kept
+        with audience.talking():
+            time.sleep(0.3)
+        audience.check()
