@@ -15,6 +15,7 @@ static struct {
 	redisContext *conn;
 	redisReply **replies;
 	int pending, answered, room;
+	int behind;	   /* replies still to come that nobody asks for */
 	time_t not_before; /* of the next attempt to connect, so that a dead Redis costs little */
 	bool away;         /* which has been mentioned */
 } cache;
@@ -35,6 +36,16 @@ cache_close(void)
 		redisFree(cache.conn);
 	cache.conn = NULL;
 	cache.pending = 0;
+	cache.behind = 0;
+}
+
+static int
+lost(void)
+{
+	log_error("redis lost", "why", cache.conn->errstr);
+	cache.away = true;
+	cache_close();
+	return ERR_UNAVAILABLE;
 }
 
 bool
@@ -99,9 +110,41 @@ cache_argv(int argc, const char **argv, const size_t *len)
 }
 
 int
+cache_send(void)
+{
+	int done = 0;
+
+	if (!cache.conn)
+		return ERR_UNAVAILABLE;
+	while (!done) {
+		if (redisBufferWrite(cache.conn, &done) != REDIS_OK)
+			return lost();
+	}
+	cache.behind += cache.pending;
+	cache.pending = 0;
+	return 0;
+}
+
+/* The replies to what cache_send() sent come before all others. */
+static int
+catch_up(void)
+{
+	for (; cache.behind > 0; cache.behind--) {
+		redisReply *reply;
+
+		if (redisGetReply(cache.conn, (void **)&reply) != REDIS_OK)
+			return lost();
+		if (reply->type == REDIS_REPLY_ERROR)
+			log_warn("redis refused what was sent", "why", reply->str);
+		freeReplyObject(reply);
+	}
+	return 0;
+}
+
+int
 cache_flush(void)
 {
-	if (!cache.conn)
+	if (!cache.conn || catch_up())
 		return ERR_UNAVAILABLE;
 	if (cache.answered + cache.pending > cache.room) {
 		cache.room = cache.answered + cache.pending + 64;
@@ -112,12 +155,8 @@ cache_flush(void)
 	for (; cache.pending > 0; cache.pending--) {
 		void *reply;
 
-		if (redisGetReply(cache.conn, &reply) != REDIS_OK) {
-			log_error("redis lost", "why", cache.conn->errstr);
-			cache.away = true;
-			cache_close();
-			return ERR_UNAVAILABLE;
-		}
+		if (redisGetReply(cache.conn, &reply) != REDIS_OK)
+			return lost();
 		cache.replies[cache.answered++] = reply;
 	}
 	return 0;

@@ -22,6 +22,7 @@ void cache_begin(void);                     /* forget earlier replies and pendin
 int cache_cmd(const char *fmt, ...);        /* append; returns the reply's index */
 int cache_argv(int argc, const char **argv, const size_t *len);
 int cache_flush(void);                      /* 0 or ERR_UNAVAILABLE */
+int cache_send(void);                       /* the same without waiting; replies are read later and dropped */
 int64_t cache_int(int i);                   /* integer reply; 0 for nil, -1 for an error reply */
 const char *cache_str(int i);               /* string reply or NULL for nil */
 int cache_count(int i);                     /* elements of an array reply */

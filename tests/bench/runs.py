@@ -41,7 +41,7 @@ def save(chosen, result):
 def wrk(site, script, path, connections, seconds):
     """One run over HTTP; every request must succeed."""
     done = subprocess.run(
-        ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "-s", HERE / script, str(site), "--", path,
+        ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / script, str(site), "--", path,
          f"{site.host}:{site.port}"], capture_output=True, text=True, check=True)
     run = json.loads(done.stdout.strip().splitlines()[-1])
     assert run["refused"] == 0 and run["errors"] == 0, f"not every request was taken: {run}"

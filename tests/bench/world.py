@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -51,13 +52,15 @@ def large_groups(people):
 
 
 def fill(farm, count):
-    """count more messages in each direct conversation, from both sides in turn, as the apps send them but without events."""
+    """count more messages in each direct conversation, from both sides in turn, as the apps send them but without events; the
+    sweeper adds these, which is waited for."""
     farm.sql("SELECT count(*) FROM generate_series(1, %s) n, conversation c CROSS JOIN LATERAL message_send("
              " ARRAY[uuid7()], ARRAY[CASE n %% 2 WHEN 0 THEN c.direct_low ELSE c.direct_high END],"
              " ARRAY[(SELECT d.id FROM device d"
              "  WHERE d.account_id = CASE n %% 2 WHEN 0 THEN c.direct_low ELSE c.direct_high END LIMIT 1)],"
              " ARRAY[c.id], NULL, ARRAY[gen_random_uuid()::text], ARRAY['text'], ARRAY[%s])"
              " WHERE c.kind = 'direct'", count, CIPHER)
+    time.sleep(farm.seconds("jobs.sweep") + 5)
 
 
 def places(farm, people, kind):

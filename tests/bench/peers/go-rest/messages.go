@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -232,10 +233,12 @@ func (s *server) send(c *gin.Context) {
 		refuse(c, problem{Status: result.status, Field: result.field, MessageID: result.first})
 		return
 	}
-	// The row is committed: an event that is lost here, the sweeper adds.
-	if err := s.publish(&m, more, result.memberVersion, result.recipients); err != nil {
-		c.Error(err)
-	}
+	// Not waited for: the row is committed, and an event that is lost here, the sweeper adds.
+	go func() {
+		if err := s.publish(&m, more, result.memberVersion, result.recipients); err != nil {
+			log.Print(err)
+		}
+	}()
 	c.JSON(http.StatusCreated, sent{m.ID, m.ID, conversation, conversation, "text", "queued", m.CreatedAt, m.Seq})
 }
 

@@ -136,8 +136,8 @@ async function serve() {
 
 		if (m.recipients)
 			event.push('to', m.recipients);
-		// The row is committed: an event that is lost here, the sweeper adds.
-		await redis.xadd(...event).catch((error) => console.error(error));
+		// Not waited for: the row is committed, and an event that is lost here, the sweeper adds.
+		redis.xadd(...event).catch((error) => console.error(error));
 		reply.code(201);
 		return {
 			id: m.id, messageId: m.id, conversationId, chatId: conversationId, type: 'text', status: 'queued',
