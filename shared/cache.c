@@ -15,7 +15,7 @@ static struct {
 	redisContext *conn;
 	redisReply **replies;
 	int pending, answered, room;
-	int behind;	   /* replies still to come that nobody asks for */
+	int behind;        /* replies still to come that nobody asks for */
 	time_t not_before; /* of the next attempt to connect, so that a dead Redis costs little */
 	bool away;         /* which has been mentioned */
 } cache;

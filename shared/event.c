@@ -111,7 +111,8 @@ event_publish(struct req **r, int n)
 		r[i]->events = NULL;
 		r[i]->events_tail = NULL;
 	}
-	/* Not waited for: the rows are committed, and what is lost now the sweeper adds as it would a moment later. */
+	/* Not waited for: the rows are committed, and what is lost now the sweeper adds as it would
+	 * a moment later. */
 	if (queued && cache_send())
 		log_warn("events left to the sweeper", "count", db_int_text(r[0], queued));
 }

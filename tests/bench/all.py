@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORDER = ("send", "read", "start", "fanout", "idle", "resume")
+ORDER = ("send", "read", "start", "pages", "fanout", "idle", "resume")
 
 
 def run(name, arguments, place):
