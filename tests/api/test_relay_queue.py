@@ -7,8 +7,9 @@ import uuid
 import pytest
 
 from lib.devices import add_device
-from lib.farm import eventually
+from lib.farm import Farm, eventually
 from lib.live import Live
+from lib.people import Account
 
 FORBIDDEN = 4403
 WINDOW = 256
@@ -209,6 +210,26 @@ def test_a_session_that_ends_is_ended_also_while_it_waits(farm, alice, bob):
         bob.post("/auth/logout", {})
         assert live.wait_closed() == FORBIDDEN
         assert len(messages(live)) == WINDOW
+
+
+def test_what_falls_out_of_the_log_meanwhile_comes_from_the_queue():
+    """A window of four, and a log of a megabyte: messages leave the log before there is room for them."""
+    with Farm.private(LIMIT_AUTH="5000/60", RELAY_QUEUE_WINDOW="4", RELAY_LOG_BYTES="1m") as farm:
+        alice, bob = Account.register(farm), Account.register(farm)
+        with with_queue(bob) as live:
+            live.wait_for("queue.empty")
+            sent = [alice.say(bob, "x" * 40000)["messageId"] for _ in range(60)]
+            eventually(lambda: messages(live) == sent[:4] or None)
+            acknowledged = 0
+            while acknowledged < len(sent):
+                eventually(lambda: len(messages(live)) == min(acknowledged + 4, len(sent)) or None)
+                ack(live, *sent[acknowledged:acknowledged + 4])
+                acknowledged += 4
+            assert messages(live) == sent and live.closed is None
+            live.wait_for("queue.empty")
+            last = alice.say(bob)["messageId"]
+            live.wait_for("message.new", messageId=last)
+            assert messages(live) == sent + [last]
 
 
 # ---- the seams ----------------------------------------------------------------------------------
