@@ -115,7 +115,10 @@ def viewed(held):
 SPECIAL = {
     "media_owned.ids": "SELECT id FROM media ORDER BY id LIMIT 20",
     "media_owned.owners": "SELECT account_id FROM media ORDER BY id LIMIT 20",
-    "groups_among.ids": "SELECT conversation_id FROM member WHERE account_id = %(account_id)s LIMIT 20",
+    "groups_among.ids": "SELECT conversation_id FROM conversation_profile ORDER BY member_count DESC LIMIT 20",
+    "calls_of_conversation.conversation_id": """
+        SELECT c.conversation_id FROM call c JOIN member m ON m.conversation_id = c.conversation_id
+        WHERE m.account_id = %(account_id)s ORDER BY c.id DESC LIMIT 1""",
     "waiting_ack.queueIds": "SELECT id FROM device_queue(%(account_id)s, %(device_id)s, 20, 0)",
     "messages_sync_ack.messageIds": """
         SELECT jsonb_agg(id) FROM device_queue(%(account_id)s, %(device_id)s, 20, 0)""",
