@@ -365,6 +365,18 @@ clients_watch(int fd, void (*fn)(void))
 		fail("epoll_ctl: %s", strerror(errno));
 }
 
+/* A descriptor that is another one now, under the same number. */
+void
+clients_watch_again(int fd)
+{
+	for (int i = 0; i < self.n_watched; i++) {
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &self.watched[i]};
+
+		if (self.watched[i].fd == fd)
+			epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &e);
+	}
+}
+
 static void
 come_back(void)
 {

@@ -66,6 +66,7 @@ void clients_turn(int64_t most_ns);
 void clients_start(void);
 /* Watch another descriptor: fn is called when it can be read. */
 void clients_watch(int fd, void (*fn)(void));
+void clients_watch_again(int fd);
 
 uint64_t now_ns(void);
 __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *fmt, ...);

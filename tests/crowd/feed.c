@@ -72,6 +72,33 @@ argument(const char *text)
 	put("\r\n", 2);
 }
 
+static void
+connect_unix(struct line *l)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+	l->before = '\n';
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", feed.where);
+	if (connect(l->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		fail("%s: %s", feed.where, strerror(errno));
+}
+
+/* nginx ends kept connections when it runs out of them, as after a storm: they come back. */
+static void
+connect_again(struct line *l)
+{
+	int fd = l->fd;
+
+	if (feed.kind != FEED_NCHAN)
+		fail("%s ends the connection", feed.where);
+	connect_unix(l);
+	dup2(l->fd, fd);
+	close(l->fd);
+	l->fd = fd;
+	clients_watch_again(fd);
+}
+
 /* The answers: each must be good.  RESP errors and HTTP statuses stand at the start of a line. */
 static void
 read_answers(struct line *l)
@@ -80,7 +107,7 @@ read_answers(struct line *l)
 	ssize_t n = recv(l->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN))
-		fail("%s ends the connection", feed.where);
+		connect_again(l);
 	for (ssize_t i = 0; i < n; i++) {
 		if (l->before == '\n' && feed.kind != FEED_NCHAN) {
 			if (bytes[i] == '-')
@@ -209,18 +236,6 @@ feed_message(const struct client *to)
 }
 
 /* ---- the connection -------------------------------------------------------------------------- */
-
-static void
-connect_unix(struct line *l)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-	l->before = '\n';
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", feed.where);
-	if (connect(l->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("%s: %s", feed.where, strerror(errno));
-}
 
 void
 feed_start(void)
