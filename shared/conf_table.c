@@ -159,8 +159,8 @@ const struct setting conf_table[] = {
 	COUNT("relay.processes", "1", "1", "16", "Processes that share the connections; each keeps a log of relay.log_bytes"),
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections, of all processes together"),
 	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account; SURFACE.relay.max_per_account where a surface has its own"),
-	COUNT("relay.new_per_account", "120", "0", "100000", "Most new connections of one account in a minute; 0 is unlimited; SURFACE.relay.new_per_account likewise"),
-	COUNT("relay.max_per_address", "20000", "1", "10000000", "Most connections of one address, or of one IPv6 network of 64 bits"),
+	COUNT("relay.new_per_account", "120", "0", "4000", "Most new connections of one account in a minute; 0 is unlimited; SURFACE.relay.new_per_account likewise"),
+	COUNT("relay.max_per_address", "20000", "1", "1000000", "Most connections of one address, or of one IPv6 network of 64 bits"),
 	COUNT("relay.accept_rate", "10000", "0", "1000000", "Most connections accepted in a second; 0 is unlimited"),
 	COUNT("relay.drain_ms", "3000", "0", "600000", "Milliseconds over which connections are ended at a stop"),
 	COUNT("relay.calls", "128", "1", "10000", "Most operations one relay process has under way for its clients; more wait"),
@@ -175,7 +175,7 @@ const struct setting conf_table[] = {
 	SIZE("relay.call_reply", "256k", "1k", "16m", "Largest answer of an operation over a socket"),
 
 	COUNT("sentinal.relay.max_per_account", "10", "1", "10000", "Most connections of one account of the surface sentinal"),
-	COUNT("sentinal.relay.new_per_account", "10", "0", "100000", "Most new connections of such an account in a minute; 0 is unlimited"),
+	COUNT("sentinal.relay.new_per_account", "10", "0", "4000", "Most new connections of such an account in a minute; 0 is unlimited"),
 
 	GROUP("Jobs"),
 	DURATION("jobs.tick", "1s", "1s", "10s", "How often the jobs daemon looks for due work"),

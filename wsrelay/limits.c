@@ -20,7 +20,7 @@ hash(const void *p, size_t n)
 	uint64_t key;
 
 	crypto_shorthash((unsigned char *)&key, p, n, share->hash_key);
-	return key ? key : 1;
+	return key >> 32 ? key : key | 1ull << 32; /* tally.h */
 }
 
 static uint64_t

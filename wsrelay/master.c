@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -390,6 +391,16 @@ wait_for_something(const sigset_t *while_waiting)
 	ppoll(p, n, &t, while_waiting);
 }
 
+/* Connections that a process may come to have. */
+static uint64_t
+most_of_a_process(void)
+{
+	uint64_t most = (uint64_t)conf_int("relay.max_connections") / (uint64_t)processes();
+	struct rlimit files;
+
+	return !getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < most ? files.rlim_cur : most;
+}
+
 /* The memory of another layout stays with the old processes; they are not counted any more. */
 static int
 open_share(bool again)
@@ -400,7 +411,7 @@ open_share(bool again)
 	{
 		c->slot = -1;
 	}
-	if (share_create(&master.m.share_fd) < 0) {
+	if (share_create(&master.m.share_fd, most_of_a_process()) < 0) {
 		log_error("no shared memory", "why", strerror(errno));
 		return -1;
 	}

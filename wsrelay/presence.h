@@ -23,7 +23,8 @@ struct account;
 struct conn;
 
 void presence_start(void);
-/* All connections go on in another process: whatever this one still has in Redis may be taken away. */
+/* All connections go on in another process: whatever this one still has in Redis may be taken away.
+ */
 void presence_handed_over(void);
 void presence_came(struct conn *c);
 void presence_left(struct conn *c);

@@ -27,14 +27,13 @@ enum {
 	SHARE_SLOTS = 2 * SHARE_PROCESSES, /* while each hands over to its successor */
 	SHARE_REASON = 512,
 	TALLY_KINDS = 2,
-	TALLY_SIZE = 1 << 16,
 };
 
 struct tally {
-	uint64_t key;
-	uint32_t n;     /* connections now */
-	uint32_t fresh; /* that came in .minute */
-	uint32_t minute;
+	uint32_t key;
+	uint32_t n : 20;     /* connections now */
+	uint32_t fresh : 12; /* that came in .minute */
+	uint16_t minute;
 };
 
 struct share_slot {
@@ -57,7 +56,8 @@ struct share {
 	char failure[200];
 	struct metrics retired; /* of processes that have ended */
 	struct share_slot slot[SHARE_SLOTS];
-	struct tally tally[SHARE_SLOTS][TALLY_KINDS][TALLY_SIZE];
+	uint32_t tally_size;  /* of each table; a power of two */
+	struct tally tally[]; /* for each slot a table of each kind */
 };
 
 extern struct share *share;
@@ -65,13 +65,15 @@ extern struct share_slot *share_mine;
 
 /* 0, or -1 with errno.  The memory outlives an exec through its descriptor: share_open() answers -1
  * when what is there has another layout. */
-int share_create(int *fd);
+int share_create(int *fd, uint64_t connections); /* of a process, at most */
 int share_open(int fd);
 /* The master's: a free slot, or -1; and a slot whose process has ended. */
 int share_free_slot(void);
 void share_retire(int slot, int fd);
 /* The slot becomes this process's. */
 void share_take(int slot, int process);
+/* A table of that slot. */
+struct tally *share_tally(int slot, int kind);
 /* It beats, and another process than a stopped one. */
 bool share_alive(const struct share_slot *s);
 int share_count_alive(void);

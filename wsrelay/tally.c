@@ -7,21 +7,21 @@
 
 enum { PROBES = 16 };
 
-static uint32_t
+static uint16_t
 this_minute(void)
 {
-	return (uint32_t)(loop_now() / 60000) + 1;
+	return (uint16_t)(loop_now() / 60000 + 1);
 }
 
 static struct tally *
 find(int slot, enum tally_kind kind, uint64_t key)
 {
-	struct tally *table = share->tally[slot][kind];
+	struct tally *table = share_tally(slot, (int)kind);
 
 	for (uint64_t i = 0; i < PROBES; i++) {
-		struct tally *t = &table[(key + i) & (TALLY_SIZE - 1)];
+		struct tally *t = &table[(key + i) & (share->tally_size - 1)];
 
-		if (t->key == key)
+		if (t->key == (uint32_t)(key >> 32))
 			return t;
 	}
 	return NULL;
@@ -32,15 +32,15 @@ static struct tally *
 place(enum tally_kind kind, uint64_t key)
 {
 	int slot = (int)(share_mine - share->slot);
-	struct tally *t = find(slot, kind, key), *table = share->tally[slot][kind];
+	struct tally *t = find(slot, kind, key), *table = share_tally(slot, (int)kind);
 
 	for (uint64_t i = 0; !t && i < PROBES; i++) {
-		t = &table[(key + i) & (TALLY_SIZE - 1)];
+		t = &table[(key + i) & (share->tally_size - 1)];
 		if (t->n || t->minute == this_minute()) {
 			t = NULL;
 			continue;
 		}
-		*t = (struct tally){.key = key};
+		*t = (struct tally){.key = (uint32_t)(key >> 32)};
 	}
 	return t;
 }
@@ -58,7 +58,8 @@ tally_add(enum tally_kind kind, uint64_t key, bool fresh)
 	if (t->minute != this_minute())
 		t->fresh = 0;
 	t->minute = this_minute();
-	t->fresh++;
+	if (t->fresh < 4095)
+		t->fresh++;
 }
 
 void

@@ -19,7 +19,7 @@
 
 enum tally_kind { TALLY_ACCOUNT, TALLY_ADDRESS };
 
-/* key: never 0.  fresh: it came now, not from another process. */
+/* key: a hash, its upper half not 0.  fresh: it came now, not from another process. */
 void tally_add(enum tally_kind kind, uint64_t key, bool fresh);
 void tally_drop(enum tally_kind kind, uint64_t key);
 uint32_t tally_count(enum tally_kind kind, uint64_t key); /* connections now */
