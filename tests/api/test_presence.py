@@ -25,8 +25,10 @@ def person(brisk):
 
 
 def connect(account, **more):
+    """A WebSocket, and Redis knows of it: who follows the account now is told that it is online."""
     live = Live(f"ws://{account.site.host}:{account.site.port}/api/v1/ws")
     live.sign_in({"token": account.token, **more})
+    eventually(lambda: account.farm.redis.scard(f"on:{account.id}") or None)
     return live
 
 
