@@ -91,12 +91,13 @@ count(int by)
 }
 
 void
-conn_new(int fd, int dialect, uint64_t address)
+conn_new(int fd, int dialect, uint64_t address, bool near)
 {
 	struct conn *c = must_zalloc(sizeof(*c));
 
 	c->fd = fd;
 	c->any_dialect = dialect < 0;
+	c->near = near;
 	c->dialect = (uint8_t)(dialect < 0 ? 0 : dialect);
 	c->source.ready = conn_ready;
 	c->state = CONN_HTTP;

@@ -79,7 +79,8 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1, wants_presence : 1,
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1, near : 1,
+	    /* from this machine or its web server */ wants_presence : 1,
 	    away : 1,    /* away: connected, and yet not online */
 	    leaving : 1; /* its record is on the way to another process (handover.h) */
 	uint8_t deflate; /* what was negotiated (deflate.h); 0: nothing */
@@ -106,7 +107,7 @@ struct conn {
 
 /* Take over an accepted, non-blocking socket; dialect -1: the path of its request will decide.
  * address is a key of limits.h, 0 while it is not known. */
-void conn_new(int fd, int dialect, uint64_t address);
+void conn_new(int fd, int dialect, uint64_t address, bool near);
 /* The address is known now; false when it has too many connections. */
 bool conn_set_address(struct conn *c, uint64_t address);
 /* A connection of another process, filled in, goes on here: false when it cannot. */

@@ -12,7 +12,7 @@
 #include "sign_in.h"
 #include "stream.h"
 
-enum { HAS_IN = 1, HAS_SIGN_IN = 2, HAS_ACCOUNT = 4, IS_READY = 8, ANY_DIALECT = 16 };
+enum { HAS_IN = 1, HAS_SIGN_IN = 2, HAS_ACCOUNT = 4, IS_READY = 8, ANY_DIALECT = 16, NEAR = 32 };
 
 static const struct handover_part *parts[HANDOVER_PARTS];
 static int n_parts;
@@ -279,7 +279,7 @@ handover_pack_conn(const struct conn *c, struct pack *p)
 	pack_u8(p, c->dialect);
 	pack_u8(p, (uint8_t)((c->in ? HAS_IN : 0) | (c->sign_in ? HAS_SIGN_IN : 0) |
 			     (c->account ? HAS_ACCOUNT : 0) | (c->ready ? IS_READY : 0) |
-			     (c->any_dialect ? ANY_DIALECT : 0)));
+			     (c->any_dialect ? ANY_DIALECT : 0) | (c->near ? NEAR : 0)));
 	pack_u8(p, c->deflate);
 	pack_u16(p, c->said);
 	pack_u64(p, c->address);
@@ -312,6 +312,7 @@ read_fixed(struct unpack *u, uint8_t *flags)
 	*flags = unpack_u8(u);
 	c->ready = *flags & IS_READY;
 	c->any_dialect = *flags & ANY_DIALECT;
+	c->near = *flags & NEAR;
 	c->deflate = unpack_u8(u);
 	c->said = unpack_u16(u);
 	c->address = unpack_u64(u);

@@ -91,14 +91,16 @@ plain(struct conn *c, const struct http_request *r)
 
 	if (!slice_is(r->method, "GET"))
 		refuse(c, 405);
+	else if (slice_is(r->path, "/healthz"))
+		answer(c, 200, "text/plain", "ok\n", 3);
+	else if (!c->near)
+		refuse(c, 404); /* what the relay is doing is nobody's business from afar */
 	else if (slice_is(r->path, "/metrics"))
 		answer_metrics(c);
 	else if (slice_is(r->path, "/readyz"))
 		answer_ready(c);
 	else if (slice_is(r->path, "/status"))
 		answer(c, 200, "text/plain", text, health_status(text, sizeof(text)));
-	else if (slice_is(r->path, "/healthz"))
-		answer(c, 200, "text/plain", "ok\n", 3);
 	else
 		refuse(c, 404);
 }

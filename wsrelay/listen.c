@@ -1,6 +1,7 @@
 /* listen: a process's side of listen.h. */
 #include "listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -69,6 +70,16 @@ others_first(void)
 	return least != UINT64_MAX && conn_count() > least + 8 + least / 32;
 }
 
+static bool
+is_loopback(const struct sockaddr_storage *peer)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+
+	return peer->ss_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127
+					  : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
 static void
 on_pause_over(struct timer *t)
 {
@@ -109,7 +120,8 @@ on_ready(struct source *s, uint32_t events)
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 			setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 		}
-		conn_new(fd, l->dialect, l->dialect < 0 ? limits_address_of(&peer) : 0);
+		conn_new(fd, l->dialect, l->dialect < 0 ? limits_address_of(&peer) : 0,
+		    l->dialect >= 0 || is_loopback(&peer));
 	}
 }
 

@@ -1,6 +1,7 @@
 """The WebSocket as docs/relay.md describes it: who may connect, what is refused, what arrives, how one resumes."""
 import contextlib
 import os
+import socket
 import time
 import uuid
 
@@ -385,3 +386,15 @@ def test_what_left_the_stream_is_never_passed_over_in_silence(farm, alice, bob):
     with eventually(lambda: bob.listen(cursor)) as live:
         assert live.hello["recovered"] is False
     assert sent in [m["messageId"] for m in bob.get("/messages/sync", page=1, pageSize=100)["messages"]]
+
+
+def test_what_the_relay_does_is_told_to_this_machine(farm):
+    """On its own sockets; through the web server none of it can be reached."""
+    for path, begins in (("/healthz", b"ok"), ("/readyz", b"ready"), ("/status", b"processes "), ("/metrics", b"# HELP rookery_relay")):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(farm.run / "ws/whatsapp.sock"))
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n".encode())
+            head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200") and body.startswith(begins)
+    text = farm.site().raw("GET", "/status", keep=False)
+    assert text.status == 404
