@@ -79,9 +79,9 @@ struct conn {
 	int fd;
 	uint8_t state, dialect;
 	bool dirty : 1, want_out : 1, fenced : 1, deaf : 1, peer_closed : 1, after_write : 1,
-	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1, near : 1,
-	    /* from this machine or its web server */ wants_presence : 1,
-	    away : 1,    /* away: connected, and yet not online */
+	    shut : 1, in_pass : 1, any_dialect : 1, ready : 1, wants_queue : 1, wants_presence : 1,
+	    near : 1,    /* from this machine or its web server */
+	    away : 1,    /* connected, and yet not online */
 	    leaving : 1; /* its record is on the way to another process (handover.h) */
 	uint8_t deflate; /* what was negotiated (deflate.h); 0: nothing */
 	uint16_t code;   /* it was closed with */

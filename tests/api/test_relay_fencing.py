@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from lib.devices import add_device
-from lib.people import Account
 
 ROUNDS = 8
 #: Seconds from the answer to the end of the socket; the machine may be busy with other tests.
@@ -156,7 +155,7 @@ def test_a_token_that_has_ended_does_not_sign_in(farm, account, late):
         alice.listen()
 
 
-def test_a_renewed_token_counts(farm, account: type(Account)):
+def test_a_renewed_token_counts(farm, account):
     alice = account()
     good, alice.token = alice.token, expiring(farm, alice, 3)
     with alice.listen() as live:

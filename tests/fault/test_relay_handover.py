@@ -12,8 +12,8 @@ import pytest
 
 from lib.audience import Audience
 from lib.farm import Farm, eventually
-from lib.live import Live, Raw
-from lib.people import Account
+from lib.live import Raw
+from lib.sentinal import User
 
 TEXT, PING, PONG = 1, 9, 10
 
@@ -146,6 +146,17 @@ def test_a_session_that_ends_is_fenced_by_the_new_process_too(farm, url, account
         live.wait_for("renewed")
         alice.post("/auth/logout", {})
         assert live.wait_closed() == 4403
+
+
+def test_sockets_of_every_surface_go_along(farm):
+    """Another dialect: a socket of the surface sentinal lives, and hears what happens afterwards."""
+    ann, ben = User.register(farm), User.register(farm)
+    talk = ann.direct(ben)
+    with ben.listen() as live:
+        restart(farm)
+        sent = ann.say(talk, ben)
+        live.wait_for("message:new", message_id=sent["id"])
+        assert live.closed is None
 
 
 def test_silence_is_still_noticed(farm, account):
