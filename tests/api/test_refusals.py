@@ -8,6 +8,7 @@ import base64
 import http.client
 import json
 import os
+import time
 import uuid
 from dataclasses import replace
 
@@ -22,7 +23,8 @@ UNAUTHORIZED = frozenset({401})
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet(farm):
-    """Nothing runs out or is swept away meanwhile."""
+    """Nothing runs out or is swept away meanwhile, and nobody is seen for the last time."""
+    time.sleep(farm.seconds("presence.grace") + 1)
     with farm.paused("jobs"):
         yield
 

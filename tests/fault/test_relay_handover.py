@@ -203,7 +203,8 @@ def test_a_new_process_that_dies_leaves_the_old_one_at_work(farm, alice, bob):
             time.sleep(0.3)
             assert old <= processes(farm), "the old one waits for the new one to be ready"
             for pid in fresh:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             eventually(lambda: processes(farm) == old)
         eventually(farm.ready, within=15)
         sent = alice.say(bob)
@@ -226,6 +227,10 @@ def sockets_of(farm):
     return counts
 
 
+def metrics(farm):
+    return farm.site().raw("GET", "/metrics").body.decode()
+
+
 @pytest.fixture(scope="module")
 def three():
     with Farm.private(LIMIT_AUTH="50000/60", LIMIT_GENERAL="20000/60", LIMIT_MESSAGES="100000/60",
@@ -243,8 +248,8 @@ def test_processes_share_the_load_and_are_replaced_without_a_trace(three):
                 restart(three)
         assert min(sockets_of(three).values()) > 40
         audience.check()
-        metrics = three.site().raw("GET", "/metrics").body.decode()
-        assert "rookery_relay_processes 3" in metrics and "rookery_relay_signed_in 180" in metrics
+        eventually(lambda: "rookery_relay_processes 3\n" in metrics(three))
+        eventually(lambda: "rookery_relay_signed_in 180\n" in metrics(three))
 
 
 def test_a_process_that_dies_takes_only_its_own_clients_with_it(three):

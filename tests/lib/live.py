@@ -9,6 +9,7 @@ All sockets share one event loop in a thread of its own.
 """
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -131,7 +132,8 @@ class Raw:
         lines = {"Host": f"{host}:{port}", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
                  "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(), **dict(headers)}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value is not None)
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # whoever is refused at the door may have been answered already
+            self.socket.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
         self.input = self.socket.makefile("rb")
         self.status = int(self.input.readline().split()[1])
         self.headers = {}
