@@ -219,8 +219,7 @@ def test_somebody_is_online_until_the_last_device_has_gone(farm, ann, ben, talk)
 
 def test_somebody_may_be_offline_though_connected(farm, ann, ben, talk):
     ann.say(talk, ben)
-    with ben.listen() as live, ann.listen() as mine:
-        live.wait_for("presence:offline", user_id=ann.id)  # how it was when he connected
+    with ann.listen() as mine, ben.listen() as live:
         live.wait_for("presence:online", user_id=ann.id)
         mine.send({"type": "presence:offline", "status": "offline"})
         live.wait_for("presence:offline", timeout=farm.seconds("presence.grace") + 5, user_id=ann.id)
