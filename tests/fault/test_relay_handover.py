@@ -193,19 +193,24 @@ def test_wrong_settings_leave_the_old_one_at_work(farm, alice, bob):
         assert live.closed is None
 
 
+def kill_all_but(farm, old):
+    """Kill every other process of the relay; whether there is none left."""
+    for pid in processes(farm) - old:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return processes(farm) == old
+
+
 def test_a_new_process_that_dies_leaves_the_old_one_at_work(farm, alice, bob):
     """Redis stands still, so the new process cannot be ready; then it is killed."""
     with bob.listen() as live:
         old = processes(farm)
         with farm.paused("redis"):
             os.kill(farm.pid("wsrelay"), signal.SIGHUP)
-            fresh = eventually(lambda: processes(farm) - old)
-            time.sleep(0.3)
+            eventually(lambda: processes(farm) - old)
+            time.sleep(1)  # the first one was the look at the new binary (--check)
             assert old <= processes(farm), "the old one waits for the new one to be ready"
-            for pid in fresh:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            eventually(lambda: processes(farm) == old)
+            eventually(lambda: kill_all_but(farm, old))
         eventually(farm.ready, within=15)
         sent = alice.say(bob)
         live.wait_for("message.new", messageId=sent["messageId"])
