@@ -231,6 +231,15 @@ def test_a_code_expires_and_only_the_newest_counts(farm, visitor, ann):
     reset(visitor, ann.names["email"], code, 403)
 
 
+def test_whoever_keeps_asking_does_not_void_the_code_that_was_sent(farm, visitor, ann):
+    most = int(farm.settings["limit.codes"].partition("/")[0])
+    for _ in range(most + 3):
+        forgot(visitor, ann.names["email"])
+    sent = farm.sql("SELECT count(*) AS n FROM mail WHERE account_id = %s", ann.id)[0]["n"]
+    assert sent == most
+    reset(visitor, ann.names["email"], farm.otp(ann.names["email"]))
+
+
 def test_a_reset_without_a_code_is_refused(visitor, ann):
     body = {"identity": ann.names["email"], "new_password": "another password"}
     named(visitor.post("/auth/password/reset", body, 422), "code")
