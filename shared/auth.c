@@ -71,8 +71,8 @@ vouched(struct req *r, const char *name)
 	return given && id_parse(given, id) ? arena_strdup(r->arena, id) : NULL;
 }
 
-/* The relay verified the token when its client signed in, and says whose it was.  A web server makes
- * of a client's headers HTTP_* only, and it need not be the relay's user: see
+/* The relay verified the token when its client signed in, and says whose it was.  A web server
+ * makes of a client's headers HTTP_* only, and it need not be the relay's user: see
  * docs/decisions/vouched-callers.md. */
 static int
 identify_vouched(struct req *r)
@@ -183,10 +183,16 @@ auth_check(struct req **r, int n)
 }
 
 void
-auth_revoke(struct req *r, const char *session)
+auth_revoke(struct req *r, const char *const *sessions, int n)
 {
+	int64_t seconds = surface_longest_token() + 60;
+
+	if (n == 0)
+		return;
 	cache_begin();
-	cache_cmd("SET rev:%s 1 EX %lld", session, (long long)surface_longest_token() + 60);
+	for (int i = 0; i < n; i++)
+		cache_cmd("SET rev:%s 1 EX %lld", sessions[i], (long long)seconds);
 	if (cache_flush()) /* jobs marks every revoked session again when Redis is back */
-		log_warn("revocation not cached", "session", session, "request", r->request_id);
+		log_warn("revocations not cached", "count", req_printf(r, "%d", n), "request",
+		    r->request_id);
 }

@@ -16,7 +16,7 @@ struct req;
 /* Fill me, device and session of each request, or set its err (ERR_UNAUTHORIZED, ERR_FORBIDDEN,
  * ERR_RATE_LIMITED).  Requests whose err is already set are passed over. */
 void auth_check(struct req **r, int n);
-/* Mark a session revoked for as long as its access tokens may live. */
-void auth_revoke(struct req *r, const char *session);
+/* Mark n sessions revoked, in one round trip, for as long as their access tokens may live. */
+void auth_revoke(struct req *r, const char *const *sessions, int n);
 
 #endif

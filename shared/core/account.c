@@ -49,10 +49,12 @@ account_revoke_all(struct req *r, const char *sessions)
 {
 	const char *why;
 	json_t *ended = json_read(r->arena, sessions, strlen(sessions), &why), *id;
+	const char **ids = arena_alloc(r->arena, (json_array_size(ended) + 1) * sizeof *ids);
 	size_t i;
 
 	json_array_foreach (ended, i, id)
-		auth_revoke(r, json_string_value(id));
+		ids[i] = json_string_value(id);
+	auth_revoke(r, ids, (int)json_array_size(ended));
 }
 
 int

@@ -54,6 +54,16 @@ session_open(struct req *r, const char *account, const char *device, struct sess
 	return err ? err : issue(r, out);
 }
 
+static void
+revoke_rows(struct req *r, const struct db_res *res)
+{
+	const char **ids = arena_alloc(r->arena, ((size_t)db_rows(res) + 1) * sizeof *ids);
+
+	for (int i = 0; i < db_rows(res); i++)
+		ids[i] = db_get(res, i, "id");
+	auth_revoke(r, ids, db_rows(res));
+}
+
 /* The token is none that lives: was it one that has been exchanged? */
 static int
 refuse(struct req *r, const char *hash)
@@ -63,8 +73,7 @@ refuse(struct req *r, const char *hash)
 
 	if ((err = sql_session_reused(r, &res, hash)))
 		return err;
-	for (int i = 0; i < db_rows(res); i++)
-		auth_revoke(r, db_get(res, i, "id"));
+	revoke_rows(r, res);
 	event_publish(&r, 1); /* at once: the events of a refused request are left to the sweeper */
 	return req_fail(r, ERR_UNAUTHORIZED, NULL, "The refresh token is invalid or has expired");
 }
@@ -98,8 +107,7 @@ end(struct req *r, const char *session, const char *device, const char *except, 
 
 	if ((err = sql_session_end(r, &res, session, device, except, reason)))
 		return err;
-	for (int i = 0; i < db_rows(res); i++)
-		auth_revoke(r, db_get(res, i, "id"));
+	revoke_rows(r, res);
 	if (ended)
 		*ended = db_rows(res);
 	return 0;
