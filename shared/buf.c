@@ -7,8 +7,8 @@
 
 enum { USUAL = 64 }; /* bytes that most formatted texts fit in: they are formatted once */
 
-static void
-reserve(struct buf *b, size_t more)
+void
+buf_reserve(struct buf *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : 64;
 	char *p;
@@ -30,14 +30,14 @@ buf_new(struct arena *a)
 {
 	struct buf b = {.arena = a};
 
-	reserve(&b, 0);
+	buf_reserve(&b, 0);
 	return b;
 }
 
 void
 buf_put(struct buf *b, const void *p, size_t n)
 {
-	reserve(b, n);
+	buf_reserve(b, n);
 	if (n)
 		memcpy(b->p + b->n, p, n);
 	b->n += n;
@@ -63,10 +63,10 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	int n;
 
 	va_copy(again, ap);
-	reserve(b, USUAL);
+	buf_reserve(b, USUAL);
 	n = vsnprintf(b->p + b->n, b->cap - b->n, fmt, ap);
 	if (n > 0 && (size_t)n >= b->cap - b->n) {
-		reserve(b, (size_t)n);
+		buf_reserve(b, (size_t)n);
 		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
 	}
 	if (n > 0)

@@ -21,6 +21,8 @@ struct buf {
 };
 
 struct buf buf_new(struct arena *a);
+/* Make room for so many bytes more; whoever writes them at b->p + b->n adds to b->n and sets the NUL. */
+void buf_reserve(struct buf *b, size_t more);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);

@@ -104,6 +104,7 @@ enum query_kind {
 	QUERY_MANY, /* all rows */
 	QUERY_LIST, /* a page of rows; sql carries limit, offset and _total */
 	QUERY_EXEC, /* no rows wanted */
+	QUERY_BINARY, /* all rows, in PostgreSQL's binary format, for db_field() */
 };
 
 struct query {

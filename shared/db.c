@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "db_connect.h"
+#include "db_field.h"
 #include "event.h"
 #include "json.h"
 #include "log.h"
@@ -236,7 +237,8 @@ run_once(struct req *r, const struct query *q, const char *const *params, struct
 		return ERR_UNAVAILABLE;
 	if (!prepare(r, q, &err))
 		return err;
-	pg = PQexecPrepared(db.conn, q->name, q->n_params, params, NULL, NULL, 0);
+	pg = PQexecPrepared(
+	    db.conn, q->name, q->n_params, params, NULL, NULL, q->kind == QUERY_BINARY);
 	if (PQresultStatus(pg) != PGRES_TUPLES_OK && PQresultStatus(pg) != PGRES_COMMAND_OK) {
 		err = result_error(r, q, pg);
 		PQclear(pg);
@@ -329,8 +331,8 @@ db_rows(const struct db_res *res)
 	return PQntuples(res->pg);
 }
 
-static int
-column_of(const struct db_res *res, const char *name)
+int
+db_column(const struct db_res *res, const char *name)
 {
 	for (int i = 0; i < PQnfields(res->pg); i++) {
 		if (strcmp(PQfname(res->pg, i), name) == 0)
@@ -372,7 +374,7 @@ value_at(const struct db_res *res, int row, int column)
 const char *
 db_get(const struct db_res *res, int row, const char *column)
 {
-	return value_at(res, row, column_of(res, column));
+	return value_at(res, row, db_column(res, column));
 }
 
 int64_t
@@ -389,6 +391,15 @@ db_bool(const struct db_res *res, int row, const char *column)
 	const char *text = db_get(res, row, column);
 
 	return text && *text == 't';
+}
+
+struct db_field
+db_field(const struct db_res *res, int row, int column)
+{
+	if (PQgetisnull(res->pg, row, column))
+		return (struct db_field){NULL, 0};
+	return (struct db_field){
+	    PQgetvalue(res->pg, row, column), PQgetlength(res->pg, row, column)};
 }
 
 static json_t *

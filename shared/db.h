@@ -35,6 +35,8 @@ void db_idle(void); /* close the connection if it has been idle for db.idle seco
 void db_close(void);
 
 int db_rows(const struct db_res *res);
+/* Place of a column in the row, for db_field.h; an unknown name is a programming error: it aborts. */
+int db_column(const struct db_res *res, const char *name);
 /* Column of a row by name; NULL for SQL null.  An unknown name is a programming error: it aborts. */
 const char *db_get(const struct db_res *res, int row, const char *column);
 int64_t db_int(const struct db_res *res, int row, const char *column); /* 0 for null */

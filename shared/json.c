@@ -2,6 +2,7 @@
 #include "json.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,34 @@ json_text(struct arena *a, const json_t *value, size_t *n)
 	if (n)
 		*n = b.n;
 	return b.p;
+}
+
+char *
+json_quote(char *to, const char *text, size_t n)
+{
+	static const char shorts[32] = {
+	    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+	static const char hex[] = "0123456789abcdef";
+	const char *end = text + n;
+
+	*to++ = '"';
+	while (text < end) {
+		unsigned char c = (unsigned char)*text++;
+
+		if (c >= 0x20 && c != '"' && c != '\\') {
+			*to++ = (char)c;
+			continue;
+		}
+		*to++ = '\\';
+		if (c >= 0x20)
+			*to++ = (char)c;
+		else if (shorts[c])
+			*to++ = shorts[c];
+		else
+			to += sprintf(to, "u00%c%c", hex[c >> 4], hex[c & 15]);
+	}
+	*to++ = '"';
+	return to;
 }
 
 json_t *

@@ -22,6 +22,9 @@ struct arena *json_use(struct arena *a);
 json_t *json_read(struct arena *a, const char *text, size_t n, const char **why);
 /* Compact text in the arena. */
 char *json_text(struct arena *a, const json_t *value, size_t *n);
+/* Write n bytes of UTF-8 as a JSON string with its quotes (RFC 8259, section 7) to where there is room for 6 * n + 2; answers
+ * its end. */
+char *json_quote(char *to, const char *text, size_t n);
 /* {"a": "x", "b": null}: names and strings alternate, NULL strings become null. */
 json_t *json_strings(const char *name, ...) __attribute__((sentinel));
 

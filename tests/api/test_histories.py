@@ -1,4 +1,5 @@
 """Reading: pages of a conversation, jumping to a date, what waits for a device, synchronisation."""
+import json
 import uuid
 
 import pytest
@@ -36,6 +37,32 @@ def test_a_date_is_jumped_to_in_both_directions(farm, alice, talk):
     backward = page(alice, talk, 2, 3, date="2026-03-08T12:00:00Z", direction="backward")
     assert [m["seq"] for m in backward["messages"]] == [4, 3, 2] and backward["totalCount"] == 7
     assert page(alice, talk, date="2027-01-01T00:00:00Z")["messages"] == []
+
+
+def test_pages_show_messages_as_events_do(farm, alice, bob):
+    sent = [alice.say(bob, 'with "quotes", \\ and\nlines') for _ in range(6)]
+    ids = [m["messageId"] for m in sent]
+    alice.delete(f"/messages/{ids[0]}", query={"scope": "everyone"})
+    farm.sql("UPDATE message SET reply_to_id = %s, ttl_seconds = 5, expires_at = now() + interval '1 day', reaction_count = 2,"
+             " body = E'\\x01\\b\\t\\r \u00e4\U0001f600\\x7f' WHERE id = %s", ids[0], ids[1])
+    for meta, which in (('{"caption": "x \\"y\\"", "viewOnce": true}', ids[1]), ("{}", ids[2]),
+                        ('{"messageId": "forged", "caption": "z"}', ids[3])):
+        farm.sql("UPDATE message SET meta = %s WHERE id = %s", meta, which)
+    farm.sql("UPDATE message SET created_at = '1999-12-31 23:59:59.9876+00', sender_device_id = NULL WHERE id = %s", ids[4])
+    told = {row["json"]["messageId"]: row["json"] for row in farm.sql(
+        "SELECT message_json(m) AS json FROM message m WHERE conversation_id = %s", sent[0]["conversationId"])}
+    listed, synced = page(bob, sent[0]["conversationId"], size=50)["items"], sync(bob)["messages"]
+    assert {m["messageId"]: m for m in listed} == {m["messageId"]: m for m in synced} == told and len(told) == 6
+    raw = bob.request("GET", f"/conversations/{sent[0]['conversationId']}/messages", query={"page": 1, "pageSize": 50})
+    json.loads(raw.body, object_pairs_hook=lambda pairs: dict(pairs) if len(dict(pairs)) == len(pairs)
+               else pytest.fail(f"a name stands twice: {pairs}"))
+
+
+def test_what_has_expired_says_nothing(farm, alice, bob):
+    sent = alice.say(bob)
+    farm.sql("UPDATE message SET expires_at = now(), meta = '{\"caption\": \"x\"}' WHERE id = %s", sent["messageId"])
+    for message in (page(bob, sent["conversationId"])["items"][0], sync(bob)["messages"][0]):
+        assert message["messageId"] == sent["messageId"] and not {"ciphertext", "caption"} & message.keys()
 
 
 def test_bad_parameters_are_named(alice, talk):

@@ -20,8 +20,8 @@ from runs import in_turn, options, p99, pgbench, processor, ratio, report, save,
 from world import analyze, fill, in_parallel, measured_farm, places, ring, targets
 
 BEFORE, NEW = 99, 50  # messages a conversation; a person has two conversations
-LIST = "SELECT total, messages FROM conversation_history({account}, {conversation}, NULL, NULL, 50, 0, NULL);\n"
-SYNC = "SELECT next_cursor, has_more, messages FROM message_sync({account}, {cursor}, NULL, 100, 0);\n"
+LIST = "SELECT * FROM conversation_page({account}, {conversation}, NULL, NULL, 50, 0, NULL);\n"
+SYNC = "SELECT * FROM message_changes_page({account}, {cursor}, NULL, 100, 0, NULL);\n"
 
 
 def cursor_at_the_end(person):

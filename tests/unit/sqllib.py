@@ -120,6 +120,13 @@ class Session:
     def waiting(self, who, device=None):
         return self.value("SELECT device_queue_count(%s, %s)", who.id, device or who.device)
 
+    def changes(self, account, cursor=None, since=None, limit=100, device=None):
+        """A page of what is new, as an app makes it of the rows: messages, next_cursor, has_more."""
+        *rows, end = self.rows("SELECT * FROM message_changes_page(%s, %s, %s, %s, 0, %s)", account, cursor, since, limit, device)
+        assert end.id is None and len(rows) <= limit + 1
+        more = len(rows) > limit
+        return SimpleNamespace(messages=rows[:limit], has_more=more, next_cursor=rows[limit - 1].cursor if more else end.cursor)
+
     def ack(self, who, *ids, device=None):
         return self.row("SELECT * FROM message_ack(%s, %s, %s::uuid[])", who.id, device or who.device, list(ids))
 

@@ -1,5 +1,4 @@
 """Pages that are merged of many conversations, totals that are not counted to the end, and synchronising since a time."""
-import json
 import random
 
 from sqllib import cluster, db, sessions  # noqa: F401
@@ -38,8 +37,8 @@ def test_pages_of_changes_are_all_changes_cut(db):
     for size in (1, 7, 50):
         seen, cursor, more = [], None, True
         while more:
-            page = db.row("SELECT * FROM message_sync(%s, %s, NULL, %s)", me.id, cursor, size)
-            seen, cursor, more = seen + [m["messageId"] for m in json.loads(page.messages)], page.next_cursor, page.has_more
+            page = db.changes(me.id, cursor, limit=size)
+            seen, cursor, more = seen + [str(m.id) for m in page.messages], page.next_cursor, page.has_more
         assert seen == whole
 
 
@@ -50,9 +49,8 @@ def test_changes_of_one_transaction_are_paged_too(db):
         sent = [str(m.message_id) for m in db.send_batch([{"sender": x, "to": b} for x in (a, c) for _ in range(20)])]
     seen, cursor, more = [], None, True
     while more:
-        page = db.row("SELECT * FROM message_sync(%s, %s, NULL, 3)", b.id, cursor)
-        assert len(json.loads(page.messages)) <= 3
-        seen, cursor, more = seen + [m["messageId"] for m in json.loads(page.messages)], page.next_cursor, page.has_more
+        page = db.changes(b.id, cursor, limit=3)
+        seen, cursor, more = seen + [str(m.id) for m in page.messages], page.next_cursor, page.has_more
     assert sorted(seen) == sorted(sent) and len(seen) == 40
 
 
@@ -96,8 +94,7 @@ def test_changes_since_a_time_begin_at_a_noted_moment(db, sessions):
         late = str(slow.send(a, b).message_id)
     after = str(db.send(a, b).message_id)
     db.row("SELECT * FROM message_edit(%s, %s, 'new')", a.id, before[1])
-    page = db.row("SELECT * FROM message_sync(%s, NULL, %s, 100)", b.id, since)
-    assert [m["messageId"] for m in json.loads(page.messages)] == [late, after, before[1]]
+    assert [str(m.id) for m in db.changes(b.id, since=since).messages] == [late, after, before[1]]
     start = db.value("SELECT (sync_parse(NULL, %s)).xid::text::bigint", since)
     assert start > db.value("SELECT changed_xid::text::bigint FROM message WHERE id = %s", before[0])
     assert start <= db.value("SELECT changed_xid::text::bigint FROM message WHERE id = %s", late)

@@ -67,6 +67,10 @@ check_bindings(struct contract *c, struct queries *qs)
 			die_node(o->x_query_node, "there is no query \"%s\"", o->x_query);
 		check_params(o, q);
 		check_list(o, q);
+		if (q->q.kind == QUERY_BINARY)
+			die_node(o->x_query_node,
+			    "query \"%s\" (%s:%d) is :binary, which is for handlers alone",
+			    q->q.name, q->q.file, q->q.line);
 		q->used = true;
 		o->query = q;
 	}

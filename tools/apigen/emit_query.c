@@ -89,7 +89,8 @@ put_table(FILE *out, const struct query_source *q)
 	static const char *const kinds[] = {[QUERY_ONE] = "QUERY_ONE",
 	    [QUERY_MANY] = "QUERY_MANY",
 	    [QUERY_LIST] = "QUERY_LIST",
-	    [QUERY_EXEC] = "QUERY_EXEC"};
+	    [QUERY_EXEC] = "QUERY_EXEC",
+	    [QUERY_BINARY] = "QUERY_BINARY"};
 
 	fprintf(out, "const struct query query_%s = {\n\t.name = \"%s\",\n\t.sql =", q->q.name,
 	    q->q.name);

@@ -11,7 +11,8 @@ query_json(const struct query *q)
 	static const char *const kinds[] = {[QUERY_ONE] = "one",
 	    [QUERY_MANY] = "many",
 	    [QUERY_LIST] = "list",
-	    [QUERY_EXEC] = "exec"};
+	    [QUERY_EXEC] = "exec",
+	    [QUERY_BINARY] = "binary"};
 	json_t *params = json_array();
 
 	for (int i = 0; i < q->n_params; i++)

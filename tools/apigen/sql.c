@@ -216,7 +216,8 @@ parse_head(const char *line, int n, const char *file, int number)
 	static const char *const kinds[] = {[QUERY_ONE] = ":one",
 	    [QUERY_MANY] = ":many",
 	    [QUERY_LIST] = ":list",
-	    [QUERY_EXEC] = ":exec"};
+	    [QUERY_EXEC] = ":exec",
+	    [QUERY_BINARY] = ":binary"};
 	struct query_source *q = xalloc(sizeof(*q));
 	char *head = xprintf("%.*s", n, line), *name = NULL, *kind = NULL, *rest = NULL;
 
@@ -226,7 +227,7 @@ parse_head(const char *line, int n, const char *file, int number)
 	kind = strtok(NULL, " \t\r");
 	rest = strtok(NULL, " \t\r");
 	if (!name || !kind || rest)
-		die_at(file, number, "expected \"-- name: NAME :one|:many|:list|:exec\"");
+		die_at(file, number, "expected \"-- name: NAME :one|:many|:list|:exec|:binary\"");
 	if (!is_identifier(name))
 		die_at(file, number, "query name \"%s\" is no C identifier", name);
 	q->q.name = name;

@@ -1,22 +1,16 @@
--- name: histories :many
--- A page of a history for each of several requests, as the reply's text; with a date it has another shape.
-SELECT w.n, CASE WHEN w.date IS NULL
-	THEN concat('{"items":', h.messages, ',"page":', w.page, ',"pageSize":', w.size, ',"total":', h.total, '}')
-	ELSE concat('{"conversationId":"', w.conversation, '","anchorDate":', to_json(w.date), ',"direction":"',
-		coalesce(w.direction, 'forward'), '","messages":', h.messages, ',"page":', w.page, ',"pageSize":', w.size,
-		',"totalCount":', h.total, '}') END AS reply
-FROM unnest(:accounts::uuid[], :conversations::uuid[], :dates::text[], :directions::text[], :pages::bigint[],
-	:sizes::bigint[], :devices::uuid[]) WITH ORDINALITY AS w (account, conversation, date, direction, page, size, device, n)
-CROSS JOIN LATERAL conversation_history(w.account, w.conversation, w.date::timestamptz, w.direction, w.size,
-	(w.page - 1) * w.size, w.device) h;
+-- name: histories :binary
+-- A page of a history for each of several requests: n is its place, from 1.
+SELECT w.n, h.* FROM unnest(:accounts::uuid[], :conversations::uuid[], :dates::timestamptz[], :directions::text[],
+	:pages::bigint[], :sizes::bigint[], :devices::uuid[])
+	WITH ORDINALITY AS w (account, conversation, date, direction, page, size, device, n)
+CROSS JOIN LATERAL conversation_page(w.account, w.conversation, w.date, w.direction, w.size, (w.page - 1) * w.size,
+	w.device) h;
 
--- name: changes :many
--- What is new for each of several requests, as the reply's text.
-SELECT w.n, concat('{"nextCursor":', to_json(s.next_cursor), ',"hasMore":', to_json(s.has_more), ',"messages":',
-	s.messages, '}') AS reply
-FROM unnest(:accounts::uuid[], :cursors::text[], :since::timestamptz[], :pages::integer[], :sizes::integer[],
+-- name: changes :binary
+-- What is new for each of several requests.
+SELECT w.n, s.* FROM unnest(:accounts::uuid[], :cursors::text[], :since::timestamptz[], :pages::integer[], :sizes::integer[],
 	:devices::uuid[]) WITH ORDINALITY AS w (account, cursor, since, page, size, device, n)
-CROSS JOIN LATERAL message_sync(w.account, w.cursor, w.since, w.size,
+CROSS JOIN LATERAL message_changes_page(w.account, w.cursor, w.since, w.size,
 	least((w.page - 1)::bigint * w.size, 1000000000)::integer, w.device) s;
 
 -- name: queue_page :many

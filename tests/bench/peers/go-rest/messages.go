@@ -90,9 +90,9 @@ type page struct {
 }
 
 type changes struct {
-	NextCursor string          `json:"nextCursor"`
-	HasMore    bool            `json:"hasMore"`
-	Messages   json.RawMessage `json:"messages"`
+	NextCursor string            `json:"nextCursor"`
+	HasMore    bool              `json:"hasMore"`
+	Messages   []json.RawMessage `json:"messages"`
 }
 
 func isUUID(text string) bool {

@@ -18,18 +18,10 @@ const (
 	insertSQL = `SELECT status, message_id::text, seq, member_version, created_at, recipients, problem
 FROM message_send(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::uuid], ARRAY[$4::uuid], NULL, ARRAY[$5::text], ARRAY['text'],
 	ARRAY[$6::text], ARRAY[$7::jsonb])`
-	historySQL = `SELECT s.total, m.id::text, m.seq, m.sender_id::text, m.sender_device_id::text, m.kind,
-	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.body END, m.client_id,
-	m.created_at, m.reply_to_id::text, m.expires_at, m.ttl_seconds, m.version, m.edited_at,
-	coalesce(h.hidden_at, m.deleted_at), m.reaction_count,
-	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.meta END
-FROM conversation_slices($1::uuid, $2::uuid, NULL, false, $3::bigint, $4::bigint) s
-LEFT JOIN LATERAL (SELECT t.* FROM unnest(s.lows, s.highs) AS x (low, high) CROSS JOIN LATERAL (
-	SELECT t.* FROM message t WHERE t.conversation_id = $2::uuid AND t.seq > x.low AND t.seq <= x.high
-	ORDER BY t.seq DESC LIMIT $3::bigint) t) m ON true
-LEFT JOIN message_hidden h ON h.message_id = m.id AND h.account_id = $1::uuid
-ORDER BY m.seq DESC`
-	changesSQL = `SELECT next_cursor, has_more, messages FROM message_sync($1::uuid, $2::text, NULL, $3::integer, $4::integer)`
+	columns = `id::text, conversation_id::text, seq, sender_id::text, kind, created_at, version, sender_device_id::text, body, client_id,
+	reply_to_id::text, reaction_count, ttl_seconds, edited_at, deleted_at, expires_at, meta, total, cursor`
+	historySQL = `SELECT ` + columns + ` FROM conversation_page($1::uuid, $2::uuid, NULL, NULL, $3::bigint, $4::bigint, NULL)`
+	changesSQL = `SELECT ` + columns + ` FROM message_changes_page($1::uuid, $2::text, NULL, $3::integer, $4::integer, NULL)`
 )
 
 // What became of a message: status 0, or why not.
@@ -77,48 +69,72 @@ func instantText(t *time.Time) *string {
 	return &text
 }
 
-// A page of a conversation, newest first.  An empty one is a row with the total alone.
-func (s *server) history(ctx context.Context, account, conversation string, limit, offset int64) ([]json.RawMessage, int64, error) {
-	items, total := make([]json.RawMessage, 0, limit), int64(0)
-	rows, err := s.db.Query(ctx, historySQL, account, conversation, limit, offset)
+// What a page says beside its messages: the total of a history, the cursors of changes.
+type about struct {
+	total  *int64
+	cursor *string
+}
+
+// The messages of a page, and what each row, those without a message too, says of it.
+func (s *server) messages(ctx context.Context, query string, most int64, args ...interface{}) ([]json.RawMessage, []about, error) {
+	items, said := make([]json.RawMessage, 0, most+1), make([]about, 0, most+2)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, sender, kind *string
+		var id, conversation, sender, kind *string
 		var seq, version, reactions *int64
 		var created, expires, edited, deleted *time.Time
 		var meta []byte
-		m := message{ConversationID: conversation}
-		if err := rows.Scan(&total, &id, &seq, &sender, &m.SenderDeviceID, &kind, &m.Ciphertext, &m.ClientID, &created,
-			&m.QuotedID, &expires, &m.TTLSeconds, &version, &edited, &deleted, &reactions, &meta); err != nil {
-			return nil, 0, err
+		var m message
+		var a about
+		if err := rows.Scan(&id, &conversation, &seq, &sender, &kind, &created, &version, &m.SenderDeviceID, &m.Ciphertext,
+			&m.ClientID, &m.QuotedID, &reactions, &m.TTLSeconds, &edited, &deleted, &expires, &meta, &a.total,
+			&a.cursor); err != nil {
+			return nil, nil, err
 		}
+		said = append(said, a)
 		if id == nil {
 			continue
 		}
-		m.ID, m.SenderID, m.Type, m.Seq, m.Version, m.ReactionCount = *id, *sender, *kind, *seq, *version, *reactions
+		m.ID, m.ConversationID, m.SenderID, m.Type, m.Seq, m.Version, m.ReactionCount = *id, *conversation, *sender, *kind, *seq,
+			*version, *reactions
 		m.CreatedAt, m.ExpiresAt = *instantText(created), instantText(expires)
 		m.EditedAt, m.DeletedAt = instantText(edited), instantText(deleted)
 		text, err := json.Marshal(&m)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		items = append(items, merged(text, meta))
 	}
-	return items, total, rows.Err()
+	return items, said, rows.Err()
 }
 
+// A page of a conversation, newest first.  An empty one is a row with the total alone.
+func (s *server) history(ctx context.Context, account, conversation string, limit, offset int64) ([]json.RawMessage, int64, error) {
+	items, said, err := s.messages(ctx, historySQL, limit, account, conversation, limit, offset)
+	if err != nil {
+		return nil, 0, err
+	}
+	return items, *said[0].total, nil
+}
+
+// A page of changes.  When there are more, one too many comes; the last row has the cursor of the end.
 func (s *server) changes(ctx context.Context, account, cursor string, limit, offset int64) (changes, error) {
-	var answer changes
 	var from *string
 	if cursor != "" {
 		from = &cursor
 	}
-	err := s.db.QueryRow(ctx, changesSQL, account, from, limit, offset).Scan(
-		&answer.NextCursor, &answer.HasMore, (*[]byte)(&answer.Messages))
-	return answer, err
+	items, said, err := s.messages(ctx, changesSQL, limit, account, from, limit, offset)
+	if err != nil {
+		return changes{}, err
+	}
+	if int64(len(items)) > limit {
+		return changes{*said[limit-1].cursor, true, items[:limit]}, nil
+	}
+	return changes{*said[len(said)-1].cursor, false, items}, nil
 }
 
 // Functions of the schema refuse with SQLSTATE RKnnn: an HTTP status, the field as the hint.

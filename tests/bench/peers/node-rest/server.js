@@ -158,10 +158,9 @@ async function serve() {
 	app.get('/api/v1/messages/sync', {
 		onRequest: admit.sync,
 		schema: { querystring: pages },
-	}, async (request, reply) => {
+	}, async (request) => {
 		const page = Number(request.query.page), pageSize = Number(request.query.pageSize);
 
-		reply.type('application/json; charset=utf-8');
 		return store.changes(request.who.sub, request.query.cursor, pageSize, (page - 1) * pageSize);
 	});
 

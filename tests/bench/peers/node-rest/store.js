@@ -9,19 +9,8 @@ const POOL = 8; // connections a process
 const INSERT = `SELECT status, message_id, seq, member_version, created_at, recipients, problem
 FROM message_send(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::uuid], ARRAY[$4::uuid], NULL, ARRAY[$5::text], ARRAY['text'],
 	ARRAY[$6::text], ARRAY[$7::jsonb])`;
-const HISTORY = `SELECT s.total, m.id, m.seq, m.sender_id, m.sender_device_id, m.kind,
-	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.body END AS body, m.client_id,
-	m.created_at, m.reply_to_id, m.expires_at, m.ttl_seconds, m.version, m.edited_at,
-	coalesce(h.hidden_at, m.deleted_at) AS deleted_at, m.reaction_count,
-	CASE WHEN h.hidden_at IS NULL AND coalesce(m.expires_at > now(), true) THEN m.meta END AS meta
-FROM conversation_slices($1::uuid, $2::uuid, NULL, false, $3::bigint, $4::bigint) s
-LEFT JOIN LATERAL (SELECT t.* FROM unnest(s.lows, s.highs) AS x (low, high) CROSS JOIN LATERAL (
-	SELECT t.* FROM message t WHERE t.conversation_id = $2::uuid AND t.seq > x.low AND t.seq <= x.high
-	ORDER BY t.seq DESC LIMIT $3::bigint) t) m ON true
-LEFT JOIN message_hidden h ON h.message_id = m.id AND h.account_id = $1::uuid
-ORDER BY m.seq DESC`;
-const CHANGES = `SELECT next_cursor, has_more, messages
-FROM message_sync($1::uuid, $2::text, NULL, $3::integer, $4::integer)`;
+const HISTORY = `SELECT * FROM conversation_page($1::uuid, $2::uuid, NULL, NULL, $3::bigint, $4::bigint, NULL)`;
+const CHANGES = `SELECT * FROM message_changes_page($1::uuid, $2::text, NULL, $3::integer, $4::integer, NULL)`;
 
 // A UUIDv7: 48 bits of milliseconds, then randomness.
 function newId() {
@@ -40,14 +29,14 @@ function refused(error) {
 		? new Refusal(Number(error.code.slice(2)), error.hint, error.message) : error;
 }
 
-function view(conversationId, row) {
+function view(row) {
 	return {
-		messageId: row.id, conversationId, seq: Number(row.seq), senderId: row.sender_id,
+		messageId: row.id, conversationId: row.conversation_id, seq: Number(row.seq), senderId: row.sender_id,
 		senderDeviceId: row.sender_device_id ?? undefined, type: row.kind, ciphertext: row.body ?? undefined,
 		clientMessageId: row.client_id ?? undefined, createdAt: row.created_at,
 		quotedMessageId: row.reply_to_id ?? undefined, expiresAt: row.expires_at ?? undefined,
 		ttlSeconds: row.ttl_seconds ?? undefined, version: row.version, editedAt: row.edited_at ?? undefined,
-		deletedAt: row.deleted_at ?? undefined, reactionCount: row.reaction_count || undefined, ...row.meta,
+		deletedAt: row.deleted_at ?? undefined, reactionCount: row.reaction_count || undefined, ...(row.meta && JSON.parse(row.meta)),
 	};
 }
 
@@ -72,14 +61,15 @@ export function openStore() {
 		async history(account, conversationId, limit, offset) {
 			const { rows } = await query('history', HISTORY, [account, conversationId, limit, offset]).catch(refused);
 
-			return { items: rows.filter((row) => row.id).map((row) => view(conversationId, row)), total: Number(rows[0].total) };
+			return { items: rows.filter((row) => row.id).map(view), total: Number(rows[0].total) };
 		},
 
-		// The answer as text: the messages are JSON already.
+		// A page of changes.  When there are more, one too many comes; the last row has the cursor of the end.
 		async changes(account, cursor, limit, offset) {
-			const { rows: [row] } = await query('changes', CHANGES, [account, cursor, limit, offset]).catch(refused);
+			const { rows } = await query('changes', CHANGES, [account, cursor, limit, offset]).catch(refused);
+			const end = rows.pop(), hasMore = rows.length > limit;
 
-			return `{"nextCursor":${JSON.stringify(row.next_cursor)},"hasMore":${row.has_more},"messages":${row.messages}}`;
+			return { nextCursor: hasMore ? rows[limit - 1].cursor : end.cursor, hasMore, messages: rows.slice(0, limit).map(view) };
 		},
 	};
 }
