@@ -159,11 +159,19 @@ static void
 run_local(struct conn *c, const struct command *command, const json_t *fields, const char *id)
 {
 	struct call_spec spec = {.id = id, .command = command};
-	struct command_fault fault = command->local(c, command, fields);
+	struct command_fault fault = command->local ? command->local(c, command, fields)
+						    : command->lasting(c, command, fields, id);
 
 	if (fault.err)
 		call_refuse(c, &spec, fault.err, fault.field, fault.detail);
-	else if (id)
+	else if (command->local)
+		command_done(c, command, id);
+}
+
+void
+command_done(struct conn *c, const struct command *command, const char *id)
+{
+	if (id && c->state != CONN_CLOSING)
 		dialect_at(c->dialect)
 		    ->answer(c, &(struct answer){.id = id, .command = command, .status = 204});
 }
@@ -184,7 +192,7 @@ command_run(struct conn *c, const struct command *table, size_t n, const char *t
 	if (named && !id_text(id, text))
 		call_refuse(c, &(struct call_spec){.command = command}, ERR_VALIDATION, "id",
 		    "is neither a short text nor a whole number");
-	else if (command->local)
+	else if (command->local || command->lasting)
 		run_local(c, command, fields, named ? text : NULL);
 	else
 		run_operation(c, command, fields, named ? text : NULL);

@@ -44,6 +44,10 @@ struct command {
 	 * that the function wants them. */
 	struct command_fault (*local)(
 	    struct conn *c, const struct command *command, const json_t *fields);
+	/* The same where it takes a while: it answers by itself, with 204 under that id when it
+	 * is done and there is an id. */
+	struct command_fault (*lasting)(
+	    struct conn *c, const struct command *command, const json_t *fields, const char *id);
 	const char *arg[COMMAND_ARGS];
 };
 
@@ -55,6 +59,9 @@ bool command_run(struct conn *c, const struct command *table, size_t n, const ch
 /* A request: the fields method, path, headers and body of the message, and id, which it must have.
  * headers and body may be missing. */
 void command_request(struct conn *c, const json_t *fields, const json_t *id);
+
+/* What the relay did itself is done; id may be NULL. */
+void command_done(struct conn *c, const struct command *command, const char *id);
 
 /* For local commands.  Input number i as an id, or a text; false or NULL when it is not there or is
  * no such thing. */

@@ -279,7 +279,7 @@ static const struct command commands[] = {
     {.type = "presence.set", .local = presence_set, .arg = {"status"}},
     {.type = "presence.subscribe", .local = watch_subscribe, .arg = {"userIds"}},
     {.type = "presence.unsubscribe", .local = watch_unsubscribe, .arg = {"userIds"}},
-    {.type = "ack", .local = queue_ack, .arg = {"messageIds", "messageId"}},
+    {.type = "ack", .lasting = queue_ack, .arg = {"messageIds", "messageId"}},
     {.type = "message.edit", .method = "PUT", .path = "/api/v1/messages/{messageId}", .body = "*"},
     {.type = "message.read",
 	.method = "POST",

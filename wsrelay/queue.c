@@ -16,8 +16,9 @@
 #include "queue_state.h"
 
 enum {
-	BATCH = 16, /* devices a statement */
-	PAGE = 32,  /* messages that are not in flight yet, for each of them */
+	BATCH = 16,                    /* devices a statement */
+	PAGE = 32,                     /* messages that are not in flight yet, for each of them */
+	PAGE_BYTES = CONN_OWN_MAX / 2, /* of them; what a client says meanwhile is listened to */
 	RETRY_MS = 250,
 	REMEMBER = 1024,   /* messages sent out of the database, to know them in the log */
 	FORGET_MS = 60000, /* by then whatever the database had is out of the stream's way too */
@@ -69,6 +70,14 @@ queue_sent(struct conn *c, struct uid message)
 	queue_flies(c->queue, message);
 }
 
+/* The database, asked before it was acknowledged, or the log may still bring it. */
+static void
+remember(struct queue *q, struct uid message)
+{
+	q->seen.limit = REMEMBER;
+	recent_add(&q->seen, message);
+}
+
 static void want(struct queue *q);
 
 void
@@ -80,6 +89,8 @@ queue_landed(struct queue *q, struct uid message)
 		i++;
 	if (i == q->flying)
 		return;
+	if (q->asking)
+		remember(q, message);
 	memmove(q->flight + i, q->flight + i + 1, (q->flying - i - 1) * sizeof(*q->flight));
 	if (--q->flying == 0) {
 		free(q->flight);
@@ -186,9 +197,14 @@ send_message(struct conn *c, struct uid id, const char *json, size_t n)
 	conn_write(c, frame_bytes(f), frame_size(f));
 	frame_put(f);
 	queue_sent(c, id);
-	c->queue->seen.limit = REMEMBER;
-	recent_add(&c->queue->seen, id);
+	remember(c->queue, id);
 	metrics->queue_out++;
+}
+
+static bool
+page_full(const struct conn *c)
+{
+	return c->out && c->out->n - c->out->at >= PAGE_BYTES;
 }
 
 /* Rows of asked[i], which begin at row; answers where they end. */
@@ -196,6 +212,7 @@ static int
 take_rows(struct queue *q, const PGresult *res, int row, int i)
 {
 	int rows = PQntuples(res), first = row;
+	bool left = false;
 	uint64_t n;
 
 	for (; row < rows; row++) {
@@ -205,11 +222,14 @@ take_rows(struct queue *q, const PGresult *res, int row, int i)
 		if (be64toh(n) != (uint64_t)i + 1)
 			break;
 		id = uid_from_bytes(PQgetvalue(res, row, 1));
-		if (q && !in_flight(q, id) && !was_seen(q, id))
+		if (!q || in_flight(q, id) || was_seen(q, id))
+			continue;
+		left |= page_full(q->conn); /* the next look finds it and what follows */
+		if (!left)
 			send_message(
 			    q->conn, id, PQgetvalue(res, row, 2), (size_t)PQgetlength(res, row, 2));
 	}
-	if (q && row - first < q->most && !q->again)
+	if (q && row - first < q->most && !q->again && !left)
 		q->draining = false;
 	return row;
 }

@@ -47,7 +47,9 @@ void queue_forget(struct conn *c);
 /* Ask the database for those who want more: at the end of each turn. */
 void queue_flush(void);
 
-/* Acknowledge; inputs: a list of ids, or one id. */
-struct command_fault queue_ack(struct conn *c, const struct command *command, const json_t *fields);
+/* Acknowledge; inputs: a list of ids, or one id.  It is answered when none of them waits any more:
+ * none comes again, whatever happens then. */
+struct command_fault queue_ack(
+    struct conn *c, const struct command *command, const json_t *fields, const char *id);
 
 #endif

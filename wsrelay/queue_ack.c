@@ -6,6 +6,9 @@
  * the next.  A call that failed is made again, as long as the client is there: acknowledging twice
  * is harmless.  The operation takes all ids or none, and names those that do not wait (any more);
  * these are left out the next time.
+ *
+ * An acknowledgement is answered when it and all before it have been stored: whoever has the answer
+ * is not sent the messages again.
  */
 #include "queue.h"
 
@@ -30,6 +33,25 @@ enum {
 static const char PATH[] = "/api/v1/queues/ack";
 
 /* ---- what came of it ------------------------------------------------------------------------ */
+
+static void
+free_answer(struct queue *q)
+{
+	struct queue_answer *a = q->answers;
+
+	q->answers = a->next;
+	free(a);
+}
+
+/* All ids before those that are left need no further call. */
+static void
+tell_done(struct queue *q)
+{
+	while (q->answers && q->answers->upto <= q->taken - q->n_acks) {
+		command_done(q->conn, q->answers->command, q->answers->id);
+		free_answer(q);
+	}
+}
 
 /* The first n need no further call. */
 static void
@@ -78,6 +100,8 @@ leave_out_missing(struct queue *q, const struct fcgi_reply *reply)
 	memmove(q->acks + kept, q->acks + called, (q->n_acks - called) * sizeof(*q->acks));
 	q->n_acks -= called - kept;
 	drop_first(q, 0);
+	if (!kept)
+		tell_done(q); /* or those that are left stand before some that were left out */
 	return kept < called;
 }
 
@@ -95,6 +119,7 @@ on_reply(void *ctx, enum fcgi_fault fault, const struct fcgi_reply *reply)
 		for (uint32_t i = 0; i < q->n_called; i++)
 			queue_landed(q, q->acks[i]);
 		drop_first(q, q->n_called);
+		tell_done(q);
 	} else if (status != 404 || !leave_out_missing(q, reply)) {
 		loop_timer(&q->again_later, RETRY_MS);
 		return;
@@ -148,6 +173,8 @@ queue_ack_forget(struct queue *q)
 	if (q->call)
 		fcgi_call_abandon(q->call);
 	loop_timer_stop(&q->again_later);
+	while (q->answers)
+		free_answer(q);
 	free(q->acks);
 }
 
@@ -169,8 +196,20 @@ add(struct queue *q, const json_t *id)
 	return true;
 }
 
+static void
+answer_later(struct queue *q, const struct command *command, const char *id)
+{
+	struct queue_answer *a = must_zalloc(sizeof(*a) + strlen(id) + 1);
+
+	a->command = command;
+	a->upto = q->taken;
+	strcpy(a->id, id);
+	*(q->answers ? q->answers_tail : &q->answers) = a;
+	q->answers_tail = &a->next;
+}
+
 struct command_fault
-queue_ack(struct conn *c, const struct command *command, const json_t *fields)
+queue_ack(struct conn *c, const struct command *command, const json_t *fields, const char *id)
 {
 	const json_t *list = json_object_get(fields, command->arg[0]);
 	const json_t *single = json_object_get(fields, command->arg[1]);
@@ -192,6 +231,9 @@ queue_ack(struct conn *c, const struct command *command, const json_t *fields)
 		    ERR_VALIDATION, command->arg[list ? 0 : 1], "is not an id"};
 	}
 	q->again_later.fire = on_again;
+	q->taken += n;
+	if (id)
+		answer_later(q, command, id);
 	call_app(q);
 	return (struct command_fault){0};
 }

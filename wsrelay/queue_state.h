@@ -12,6 +12,14 @@
 
 struct fcgi_call;
 
+/* An acknowledgement that wants an answer. */
+struct queue_answer {
+	struct queue_answer *next;
+	const struct command *command;
+	uint64_t upto; /* it is the last of the first so many ids */
+	char id[];
+};
+
 struct queue {
 	struct conn *conn;
 	bool on;       /* the client asked for it; otherwise it only acknowledges */
@@ -31,6 +39,9 @@ struct queue {
 	/* Acknowledgements: those at first are with the app, the others wait. */
 	struct uid *acks;
 	uint32_t n_acks, acks_cap, n_called;
+	uint64_t taken; /* ever */
+	struct queue_answer *answers,
+	    **answers_tail; /* in the order in which they were asked for */
 	struct fcgi_call *call;
 	struct timer again_later;
 };

@@ -1,4 +1,5 @@
 """The device's queue over its WebSocket: what waited comes first, acknowledgements remove it, and nothing is lost at the seams."""
+import json
 import random
 import threading
 import time
@@ -8,10 +9,11 @@ import pytest
 
 from lib.devices import add_device
 from lib.farm import Farm, eventually
-from lib.live import Live
+from lib.live import Live, Raw
 from lib.people import Account
 
 FORBIDDEN = 4403
+TEXT = 1
 WINDOW = 256
 
 
@@ -111,6 +113,29 @@ def test_live_messages_are_acknowledged_in_the_same_way(alice, bob):
         live.send({"type": "ack", "id": "a", "data": {"messageId": sent}})
         assert live.wait_for("response", id="a")["status"] == 204
         eventually(lambda: waiting(bob) == 0 or None)
+
+
+def test_an_answered_acknowledgement_is_for_good(farm, alice, bob):
+    """While the app that stores it stands still nothing is answered; with the answer the message is gone, also for whoever is killed next."""
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        sent = [alice.say(bob)["messageId"] for _ in range(3)]
+        live.wait_for("message.new", messageId=sent[2])
+        with farm.paused("whatsapp-queues"):
+            live.send({"type": "ack", "id": 1, "data": {"messageIds": [sent[0]]}})
+            live.send({"type": "ack", "id": 2, "data": {"messageIds": [str(uuid.uuid4())]}})
+            live.send({"type": "ack", "id": 3, "data": {"messageId": sent[1]}})
+            ack(live, sent[2])
+            live.never("response")
+        for number in 1, 2, 3:
+            assert live.wait_for("response", id=number)["status"] == 204
+        live.drop()
+    farm.kill_all("wsrelay")
+    eventually(farm.ready)
+    eventually(lambda: waiting(bob) <= 1)
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        assert not set(messages(live)) & set(sent[:2])
 
 
 def test_acknowledging_needs_no_queue(alice, bob):
@@ -230,6 +255,27 @@ def test_what_falls_out_of_the_log_meanwhile_comes_from_the_queue():
             last = alice.say(bob)["messageId"]
             live.wait_for("message.new", messageId=last)
             assert messages(live) == sent + [last]
+
+
+def test_a_slow_device_with_large_messages_may_speak_before_it_has_read_all(farm, alice, bob):
+    """Two megabytes wait; it acknowledges the first of them while nothing but the kernel's buffers has taken more."""
+    sent = [alice.say(bob, "x" * 48000)["messageId"] for _ in range(32)]
+    with Raw("relay", 80, unix=farm.run / "ws/whatsapp.sock") as slow:
+        slow.say(type="auth", token=bob.token, queue=True)
+        assert b'"ready"' in slow.until(TEXT)
+        got = []
+        while len(got) < len(sent):
+            frame = json.loads(slow.until(TEXT))
+            if frame["type"] != "message.new":
+                continue
+            got.append(frame["data"]["messageId"])
+            slow.say(type="ack", id=len(got), data={"messageId": got[-1]})
+            if len(got) < 3:
+                time.sleep(0.3)
+        assert got == sent
+        while b"queue.empty" not in slow.until(TEXT):
+            pass
+        eventually(lambda: waiting(bob) == 0 or None)
 
 
 # ---- the seams ----------------------------------------------------------------------------------
