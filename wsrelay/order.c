@@ -80,9 +80,14 @@ void
 order_inherit(struct order *o, struct order *from)
 {
 	struct recent seen = o->seen;
+	struct lanes lanes = o->lanes;
 
 	o->seen = from->seen;
 	from->seen = seen;
+	o->lanes = from->lanes;
+	from->lanes = lanes;
+	from->n_held = 0;
+	lanes_empty(&o->lanes);
 }
 
 void
@@ -288,6 +293,19 @@ admit_to_lane(struct order *o, struct lane *lane, struct rt_event *ev)
 	return true;
 }
 
+/* It has left before, perhaps so long ago that the conversation was forgotten: what waits for it
+ * need not.  While it is held itself, its lane holds nothing lower, and nothing changes. */
+static void
+note_duplicate(struct order *o, const struct rt_event *ev)
+{
+	struct lane *lane = map_get(&o->lanes.map, ev->conversation);
+
+	if (!ev->seq || !lane || ev->seq <= lane->last)
+		return;
+	if (lane->head ? ev->seq < lane->head->ev->seq : ev->seq == lane->last + 1)
+		lane->last = ev->seq;
+}
+
 /* false when it would have to be held and nothing more can be. */
 static bool
 admit(struct order *o, struct rt_event *ev)
@@ -298,6 +316,7 @@ admit(struct order *o, struct rt_event *ev)
 		o->at = ev->pos;
 		o->backlog--;
 		o->counts.duplicates++;
+		note_duplicate(o, ev);
 		rt_event_free(ev);
 		return true;
 	}

@@ -71,7 +71,8 @@ int64_t order_wait(struct order *o);
 bool order_settled(struct order *o);
 /* What has left, as a cursor. */
 void order_cursor(const struct order *o, struct cursor *out);
-/* Remember, instead of from, which ids have been here. */
+/* Remember, instead of from, which ids have been here and how far each conversation has come.  What
+ * from holds goes with it.  For one into which nothing has been fed. */
 void order_inherit(struct order *o, struct order *from);
 /* Pass over everything up to pos: it has left long ago. */
 void order_start_at(struct order *o, struct rt_pos pos);

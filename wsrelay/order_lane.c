@@ -6,10 +6,18 @@
 enum { LANES = 65536 }; /* conversations whose last sequence is remembered */
 
 static void
-free_lane(struct lane *lane)
+empty_lane(struct lane *lane)
 {
 	while (lane->head)
 		rt_event_free(lane_take(lane));
+	lane->top = 0;
+	lane->held = -1;
+}
+
+static void
+free_lane(struct lane *lane)
+{
+	empty_lane(lane);
 	free(lane);
 }
 
@@ -23,6 +31,13 @@ lanes_free(struct lanes *l)
 		free_lane(lane);
 	}
 	map_free(&l->map);
+}
+
+void
+lanes_empty(struct lanes *l)
+{
+	for (struct lane *lane = l->newest; lane; lane = lane->older)
+		empty_lane(lane);
 }
 
 static void

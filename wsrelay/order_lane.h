@@ -41,6 +41,8 @@ struct lanes {
 /* NULL when it is not remembered and not to be made. */
 struct lane *lanes_get(struct lanes *l, struct uid conversation, bool make);
 void lanes_free(struct lanes *l);
+/* Nothing is queued any more; how far they have come stays. */
+void lanes_empty(struct lanes *l);
 /* Messages go before the first one with a greater sequence, everything else to the end. */
 void lane_put(struct lane *lane, struct rt_event *ev);
 /* The first event, which is the caller's now. */

@@ -1,0 +1,110 @@
+/* Order in another stream, and of what comes again: nobody is waited for who was here. */
+#include "ws_order.h"
+
+/* The stream was lost, and what went into the new one was delivered before. */
+static struct order *
+replaced(struct relay *r)
+{
+	struct order *old = r->order;
+
+	r->order = order_new(&ops, r, GAP_MS);
+	order_inherit(r->order, old);
+	return old;
+}
+
+static void
+goes_on_in_another_stream_where_it_was(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	r.predecessor = PREDECESSOR_OLD;
+	order_feed(r.order, event(1, 1, 1, 7, -1));
+	order_feed(r.order, event(2, 2, 1, 8, -1));
+	order_feed(r.order, event(3, 3, 2, 1, -1));
+	order_feed(r.order, event(4, 4, 3, 1, -1));
+	order_feed(r.order, event(5, 5, 3, 3, -1)); /* is held when the stream is lost */
+	order_pump(r.order, 1, true);
+	EXPECT(&r, 1, 2, 3, 4);
+	order_free(replaced(&r));
+	r.predecessor = PREDECESSOR_NEAR;
+	order_feed(r.order, event(2, 100, 1, 8, -1)); /* the sweeper repeats the last ones */
+	order_feed(r.order, event(6, 101, 1, 9, -1));
+	order_feed(r.order, event(7, 102, 2, 2, -1));
+	order_pump(r.order, 1000, true);
+	EXPECT(&r, 1, 2, 3, 4, 6, 7);
+	assert_int_equal(order_wait(r.order), -1);
+	assert_int_equal(order_counts(r.order)->gaps_waited, 0);
+	order_feed(r.order, event(8, 103, 3, 2, -1)); /* what 5 waited for; 5 was synchronised */
+	order_feed(r.order, event(5, 104, 3, 3, -1));
+	order_feed(r.order, event(9, 105, 3, 4, -1));
+	order_pump(r.order, 1001, true);
+	EXPECT(&r, 1, 2, 3, 4, 6, 7, 8, 9);
+	assert_int_equal(order_backlog(r.order), 0);
+	order_free(r.order);
+}
+
+/* The conversation was forgotten, and its last message, which seems to be missing, is published
+ * again. */
+static void
+learns_from_a_duplicate_that_nothing_is_missing(void **state)
+{
+	enum { OTHERS = 65536 };
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_set_gap(r.order, 100 * GAP_MS);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_pump(r.order, 1, true);
+	for (unsigned i = 0; i < OTHERS; i++) {
+		order_feed(r.order, event(10 + i, 2, 10 + i, 1, -1));
+		order_pump(r.order, 1, true);
+		r.n = 1;
+	}
+	order_feed(r.order, event(2, 3, 1, 2, -1));
+	for (int ms = 1; ms < 500 && !r.asked; ms += 50)
+		order_pump(r.order, ms, true);
+	EXPECT(&r, 1);
+	assert_int_equal(r.asked, 1);
+	assert_int_equal(r.from, 1);
+	order_feed(r.order, event(1, 4, 1, 1, -1));
+	order_pump(r.order, 500, true);
+	EXPECT(&r, 1, 2);
+	assert_int_equal(order_counts(r.order)->gaps_given_up, 0);
+	order_free(r.order);
+}
+
+/* While it is held itself, its second copy says nothing. */
+static void
+is_not_misled_by_the_copy_of_what_is_held(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	order_feed(r.order, event(1, 1, 1, 1, -1));
+	order_feed(r.order, event(3, 2, 1, 3, -1));
+	order_feed(r.order, event(4, 3, 1, 4, -1));
+	order_feed(r.order, event(4, 4, 1, 4, -1));
+	order_feed(r.order, event(3, 5, 1, 3, -1));
+	order_pump(r.order, 1, true);
+	EXPECT(&r, 1);
+	order_feed(r.order, event(2, 6, 1, 2, -1));
+	order_pump(r.order, 2, true);
+	EXPECT(&r, 1, 2, 3, 4);
+	order_free(r.order);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(goes_on_in_another_stream_where_it_was),
+	    cmocka_unit_test(learns_from_a_duplicate_that_nothing_is_missing),
+	    cmocka_unit_test(is_not_misled_by_the_copy_of_what_is_held),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
