@@ -56,6 +56,7 @@ client_drop(struct client *c)
 	c->rest = NULL;
 	c->rest_n = 0;
 	c->state = IDLE;
+	queue_forget(c);
 }
 
 /* It ended without our doing: come back after a pause that grows. */
@@ -144,6 +145,12 @@ put_frame(struct client *c, int op, const void *p, size_t n)
 	put(c, out, head + 4 + n);
 }
 
+void
+client_say(struct client *c, const char *text, size_t n)
+{
+	put_frame(c, OP_TEXT, text, n);
+}
+
 static void
 say_handshake(struct client *c)
 {
@@ -162,9 +169,10 @@ static void
 say_auth(struct client *c)
 {
 	char text[HEAD_MOST];
-	int n = snprintf(text, sizeof(text), "{\"type\":\"auth\",\"token\":\"%s\"%s%s%s}", c->token,
-	    c->cursor_n ? ",\"resume\":\"" : "", c->cursor_n ? c->cursor : "",
-	    c->cursor_n ? "\"" : "");
+	bool resume = c->cursor_n && !c->queue;
+	int n = snprintf(text, sizeof(text), "{\"type\":\"auth\",\"token\":\"%s\"%s%s%s%s}",
+	    c->token, resume ? ",\"resume\":\"" : "", resume ? c->cursor : "", resume ? "\"" : "",
+	    c->queue ? ",\"queue\":true" : "");
 
 	c->state = SIGNING;
 	put_frame(c, OP_TEXT, text, (size_t)n);
@@ -205,7 +213,9 @@ ready(struct client *c, const char *text, size_t n)
 	c->tries = 0;
 	crowd.n_ready++;
 	crowd.counts.ready++;
-	if (c->cursor_n && text) {
+	if (c->queue && crowd.on_other)
+		crowd.on_other(c, "begun", text, n);
+	if (c->cursor_n && !c->queue && text) {
 		bool recovered = memmem(text, n, "\"recovered\":true", 16);
 
 		crowd.counts.resumed += recovered;
@@ -412,6 +422,7 @@ clients_turn(int64_t most_ns)
 			on_input(c);
 	}
 	come_back();
+	queue_turn();
 }
 
 void

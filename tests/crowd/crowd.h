@@ -29,6 +29,7 @@ struct client {
 	int fd;
 	uint8_t state;
 	bool paused, lost; /* paused: does not read; lost: comes back by itself */
+	bool queue;        /* uses its device's queue, and no cursor (queue.c) */
 	uint32_t events;   /* since the counters were reset */
 	uint32_t tries;    /* in vain, since it was last ready */
 	uint64_t began;    /* ns, of the first try */
@@ -36,7 +37,10 @@ struct client {
 	size_t rest_n;
 	uint8_t *rest; /* half a frame */
 	size_t cursor_n, cursor_cap;
-	char *cursor; /* newest received */
+	char *cursor;  /* newest received */
+	char *unacked; /* ids to be acknowledged, with what is between them in a list */
+	size_t unacked_n;
+	uint32_t acks; /* of this connection */
 };
 
 struct counts { /* since the start */
@@ -71,6 +75,15 @@ void clients_watch_again(int fd);
 uint64_t now_ns(void);
 __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *fmt, ...);
 
+/* Say something to the server; what cannot be sent ends the connection. */
+void client_say(struct client *c, const char *text, size_t n);
+
+/* queue.c: clients that use their device's queue. */
+void queue_message(struct client *c, const char *id, size_t n); /* arrived */
+/* Acknowledge what has arrived, now and then. */
+void queue_turn(void);
+void queue_forget(struct client *c); /* its connection has ended */
+
 /* feed.c: where messages are published. */
 enum feed_kind { FEED_RELAY, FEED_PEER, FEED_NCHAN };
 struct feed {
@@ -90,6 +103,8 @@ void feed_flush(void);
 /* watch.c: what arrives is written to a file, for tests that look at every event. */
 void watch_start(const char *path);
 void watch_flush(void);
+/* c has acknowledged, in a message of that number, the ids in list. */
+void watch_ack(const struct client *c, uint32_t number, const char *list);
 
 /* measure.c: the commands that take time; each runs to its end and prints its answer. */
 void measure_open(int64_t within_ms, int parallel, uint32_t events, int64_t most_s);

@@ -153,6 +153,9 @@ command(const char *line)
 		crowd.receive_buffer = n;
 	else if (sscanf(line, "publish %d", &n) == 1)
 		publish(n);
+	else if (sscanf(line, "queue %lld %lld", &a, &b) == 2)
+		for (long long i = a; i < b && i < (long long)crowd.n; i++)
+			crowd.clients[i].queue = true;
 	else if (sscanf(line, "pause %lld %lld %d", &a, &b, &n) == 3)
 		for (long long i = a; i < b && i < (long long)crowd.n; i++)
 			client_pause(&crowd.clients[i], n);

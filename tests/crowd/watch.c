@@ -4,6 +4,10 @@
  *	M CLIENT CONVERSATION SEQ MESSAGE	an event message.new
  *	U CLIENT				a cursor was not recovered
  *	R CLIENT				"resync"
+ *	B CLIENT				with a queue: signed in
+ *	E CLIENT				"queue.empty"
+ *	K CLIENT NUMBER MESSAGE,MESSAGE…	has acknowledged
+ *	A CLIENT NUMBER STATUS			the answer to that
  *	C CLIENT CODE				a close frame; 0 is none
  *	H CLIENT TEXT				a handshake was refused
  */
@@ -51,6 +55,33 @@ on_event(struct client *c, const char *text, size_t n)
 		fail("not a message: %.*s", (int)n, text);
 	fprintf(file, "M %d %.*s %.*s %.*s\n", place(c), (int)conversation_n, conversation,
 	    (int)seq_n, seq, (int)message_n, message);
+	if (c->queue)
+		queue_message(c, message, message_n);
+}
+
+static bool
+begins(const char *text, size_t n, const char *with)
+{
+	return n >= strlen(with) && !memcmp(text, with, strlen(with));
+}
+
+static void
+on_answer(struct client *c, const char *text, size_t n)
+{
+	const char *id, *status;
+	size_t id_n = member(text, n, "\"id\":", &id);
+	size_t status_n = member(text, n, "\"status\":", &status);
+
+	if (!id_n || !status_n)
+		fail("not an answer: %.*s", (int)n, text);
+	fprintf(file, "A %d %.*s %.*s\n", place(c), (int)id_n, id, (int)status_n, status);
+}
+
+void
+watch_ack(const struct client *c, uint32_t number, const char *list)
+{
+	if (file)
+		fprintf(file, "K %d %u %s\n", place(c), number, list);
 }
 
 static void
@@ -63,8 +94,14 @@ on_other(struct client *c, const char *what, const char *text, size_t n)
 		    n < 2 ? 0 : (uint8_t)text[0] << 8 | (uint8_t)text[1]);
 	else if (!strcmp(what, "refused"))
 		fprintf(file, "H %d %.*s\n", place(c), (int)strcspn(text, "\r"), text);
-	else if (n > 15 && !memcmp(text, "{\"type\":\"resync\"", 16))
+	else if (!strcmp(what, "begun"))
+		fprintf(file, "B %d\n", place(c));
+	else if (begins(text, n, "{\"type\":\"resync\""))
 		fprintf(file, "R %d\n", place(c));
+	else if (begins(text, n, "{\"type\":\"queue.empty\""))
+		fprintf(file, "E %d\n", place(c));
+	else if (begins(text, n, "{\"type\":\"response\""))
+		on_answer(c, text, n);
 }
 
 void

@@ -15,8 +15,10 @@ from lib.exchange import Exchange
 from lib.farm import Farm, eventually, free_ports
 
 PEOPLE, RATE, SLOW = 2000, 150, 500
+#: These use their device's queue instead of a cursor; some are among the slow.
+QUEUES = [(400, 500), (1000, 1200)]
 SETTINGS = {"TOKEN_LIFETIME": "1d", "RELAY_LOG_BYTES": "2m", "RELAY_PING": "10s", "RELAY_IDLE": "30s", "EVENTS_STREAM_KEEP": "100000",
-            **{f"LIMIT_{name}": "0" for name in ("AUTH", "GENERAL", "MESSAGES", "GROUPS", "SYNC", "CONTACTS", "KEYS")}}
+            **{f"LIMIT_{name}": "0" for name in ("AUTH", "GENERAL", "MESSAGES", "GROUPS", "SYNC", "CONTACTS", "KEYS", "ACKS")}}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def farm():
 
 @pytest.fixture(scope="module")
 def exchange(farm):
-    with Exchange(farm, PEOPLE, RATE) as exchange:
+    with Exchange(farm, PEOPLE, RATE, queues=QUEUES) as exchange:
         yield exchange
 
 
@@ -73,6 +75,7 @@ FAULTS = {
     "PostgreSQL is killed": lambda farm: farm.kill("postgres"),
     "a session of PostgreSQL is killed": lambda farm: farm.kill_session(),
     "an app and its workers are killed": lambda farm: farm.kill_all("whatsapp-messages"),
+    "the app that takes acknowledgements is killed": lambda farm: farm.kill_all("whatsapp-queues"),
 }
 
 

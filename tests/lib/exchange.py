@@ -9,6 +9,8 @@
 The sockets are held by the crowd (lib/crowd.py): whoever is cut off comes back with the newest cursor.  Who is told that the cursor is
 not recovered, or "resync", reads over REST what happened, as docs/relay.md says; what REST has shown may then be pushed once more and is
 passed over, and nothing else is.  Sends go through REST, repeated under their clientMessageId until they are acknowledged.
+
+People in the ranges `queues` have no cursor: they live on their device's queue, acknowledge what comes, and need no REST (queue_account.py).
 """
 import asyncio
 import collections
@@ -20,9 +22,11 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from lib import queue_account
 from lib.crowd import Crowd, clients_of
 from lib.people import b64
 from lib.people_in_bulk import make_direct, make_group, make_people
+from lib.queue_account import Device
 from lib.wire import STALE, Site
 
 GROUP_SIZE = 20
@@ -42,7 +46,7 @@ class Inbox:
 
 
 class Exchange:
-    def __init__(self, farm, people=2000, rate=150, groups=None, text=300):
+    def __init__(self, farm, people=2000, rate=150, groups=None, text=300, queues=()):
         self.farm, self.rate, self.text = farm, rate, text
         site = farm.site()
         self.site = Site(site.name, site.host, site.port, site.mount)  # each reply held against the contract would be too slow
@@ -56,7 +60,9 @@ class Exchange:
         for n in range(groups if groups is not None else people // GROUP_SIZE):
             self.add_group(shuffled[n * GROUP_SIZE:(n + 1) * GROUP_SIZE])
         self.groups = list(self.members)[half:]
-        self.inboxes = [Inbox() for _ in self.people]
+        self.queues = queues
+        self.devices = {who: Device() for part in queues for who in range(*part)}
+        self.inboxes = [self.devices.get(who) or Inbox() for who in range(people)]
         self.sent, self.slowest, self.repeats, self.failure = [], 0, 0, None    # (conversation, sender, id)
         self.twice, self.early, self.notes, self.pending_rest = [], [], collections.Counter(), set()
         self.writing, self.stopped, self.idle = threading.Event(), threading.Event(), threading.Event()
@@ -71,6 +77,8 @@ class Exchange:
     def __enter__(self):
         self.log = self.farm.run / f"crowd-{uuid.uuid4()}"
         self.crowd = Crowd(self.farm.run, f"127.0.0.1:{self.farm.settings['relay.port']}", clients_of(self.people), watch=self.log)
+        for first, end in self.queues:
+            self.crowd(f"queue {first} {end}")
         opened = self.crowd("open 0 200")
         assert opened["ready"] == len(self.people), opened
         self.crowd("comeback 1")
@@ -165,7 +173,9 @@ class Exchange:
             kind, who, *rest = line.split()
             assert kind != 'M' or len(rest) == 3, f"not a line of the crowd: {line!r}"
             who = int(who)
-            if kind == "M":
+            if who in self.devices and kind in "MBEKAR":
+                self.read_of_device(kind, who, self.devices[who], rest)
+            elif kind == "M":
                 one = (rest[0], int(rest[1]), rest[2])
                 if who in self.pending_rest:
                     self.inboxes[who].waiting.append(one)
@@ -178,6 +188,23 @@ class Exchange:
                 self.notes[f"closed with {rest[0]}"] += 1
             else:
                 self.notes[" ".join(rest)] += 1
+
+    def read_of_device(self, kind, who, device, rest):
+        if kind == "M":
+            conversation, seq, message = rest[0], int(rest[1]), rest[2]
+            fault = device.take(conversation, seq, message)
+            if fault:
+                (self.twice if fault == "twice" else self.early).append((who, conversation, seq, "a queue"))
+        elif kind == "B":
+            device.begin()
+        elif kind == "K":
+            device.acknowledge(int(rest[0]), rest[1].split(","))
+        elif kind == "A":
+            assert rest[1] == "204", f"an acknowledgement was answered {rest[1]}"
+            device.confirm(int(rest[0]))
+        else:
+            device.empty = kind == "E"
+            self.notes["resync of a queue"] += kind == "R"
 
     def heal(self):
         """Everybody who was told to reads over REST what happened since the last time."""
@@ -226,7 +253,7 @@ class Exchange:
             self.read()
             self.heal()
             lacking = self.lacking()
-            if not lacking and not self.pending_rest or time.monotonic() > end:
+            if not lacking and not self.pending_rest and all(d.settled() for d in self.devices.values()) or time.monotonic() > end:
                 break
             time.sleep(0.1)
         time.sleep(0.3)  # what comes twice, comes late
@@ -239,6 +266,10 @@ class Exchange:
         assert not lacking, f"{len(lacking)} deliveries lost, first {lacking[:3]}; {report}"
         assert not self.twice, f"{len(self.twice)} came twice, first {self.twice[:3]}; {report}"
         assert not self.early, f"{len(self.early)} out of order, first {self.early[:3]}; {report}"
+        unsettled = [who for who, device in self.devices.items() if not device.settled()]
+        assert not unsettled, f"{len(unsettled)} acknowledged and got no answer, first {unsettled[0]}; {report}"
+        left = queue_account.waiting(self.farm, [self.people[who] for who in self.devices])
+        assert not left, f"{left} messages still wait for devices that have acknowledged all; {report}"
         ids = [message for _, _, message in self.sent]
         assert len(set(ids)) == len(ids), "a message was acknowledged under two ids"
 
@@ -247,7 +278,7 @@ class Exchange:
         return {"sent": len(self.sent), "pushed": sum(len(i.pushed) for i in self.inboxes), "lost": len(self.lacking()),
                 "twice": len(self.twice), "out of order": len(self.early), "repeated sends": self.repeats,
                 "slowest send s": round(self.slowest, 1), "cut off": stats["lost"], "recovered": stats["resumed"],
-                "not recovered": stats["not_resumed"], **self.notes}
+                "not recovered": stats["not_resumed"], **queue_account.figures(self.devices.values()), **self.notes}
 
 
 class Wire:
