@@ -95,9 +95,13 @@ wait_for()
 # Root never runs the farm itself: a system user does, and everything under RUN belongs to it.
 exec_as_user()
 {
-	! is_root || exec setpriv --reuid="$FARM_USER" --regid="$(id -g "$FARM_USER")" --init-groups -- "$@"
+	! is_root || exec setpriv --reuid="$FARM_USER" --regid="$(id -g "$FARM_USER")" --init-groups ${CAPS-} -- "$@"
 	exec "$@"
 }
+
+# What the relay may have for realtime scheduling (relay.realtime), where root itself has it, and what takes it away.
+RELAY_CAPS='--inh-caps=+sys_nice --ambient-caps=+sys_nice'
+NO_CAPS='--inh-caps=-all --ambient-caps=-all'
 
 as_user()
 {

@@ -17,6 +17,8 @@ start_supervisor()
 	local name
 	if ! supervisor_alive; then
 		# A clean environment, no terminal, no lock: the farm outlives the command that started it.
+		# shellcheck disable=SC2086
+		! is_root || ! setpriv $RELAY_CAPS true 2>/dev/null || CAPS=$RELAY_CAPS
 		exec_as_user env -i PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin HOME="$RUN" \
 			LANG=C.UTF-8 setsid sh -c 'echo $$ >"$0/runsvdir.pid"; exec runsvdir -P "$0/service"' "$RUN" \
 			</dev/null >>"$RUN/log/runsvdir.log" 2>&1 3>&- 9>&- &

@@ -94,8 +94,9 @@ put()
 VARIABLES=
 service()
 {
-	local name=$1 dir=$RUN/service/$1
+	local name=$1 dir=$RUN/service/$1 bare=
 	shift
+	[ "$name" = wsrelay ] || ! is_root || bare="setpriv $NO_CAPS "
 	[ -d "$dir" ] || mkdir -p "$dir"
 	[ -e "$dir/supervise/ok" ] || : >"$dir/down"
 	put "$dir/run" "$name" <<-END
@@ -103,7 +104,7 @@ service()
 		$VARIABLES
 		exec >>'$RUN/log/$name.log' 2>&1
 		. '$RUN/env'
-		cd '$RUN' && exec $*
+		cd '$RUN' && exec $bare$*
 	END
 }
 

@@ -157,6 +157,7 @@ const struct setting conf_table[] = {
 	BOOL("relay.deflate", "yes", "Compress what is sent to clients that offer permessage-deflate"),
 	SIZE("relay.deflate_from", "1k", "1", "1m", "Smaller messages are sent to them as they are"),
 	COUNT("relay.processes", "1", "1", "16", "Processes that share the connections; each keeps a log of relay.log_bytes"),
+	BOOL("relay.realtime", "yes", "Deliver before other processes get their turn, where the system allows realtime scheduling; while busy for long it is an ordinary process"),
 	COUNT("relay.max_connections", "20000", "1", "10000000", "Most connections, of all processes together"),
 	COUNT("relay.max_per_account", "20", "1", "10000", "Most connections of one account; SURFACE.relay.max_per_account where a surface has its own"),
 	COUNT("relay.new_per_account", "120", "0", "4000", "Most new connections of one account in a minute; 0 is unlimited; SURFACE.relay.new_per_account likewise"),

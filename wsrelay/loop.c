@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "map.h"
+#include "realtime.h"
 
 enum { EVENTS_A_TURN = 512 };
 
@@ -143,14 +144,28 @@ bury(void)
 	loop.n_doomed = 0;
 }
 
+/* When there is nothing to do, a process that has lost its precedence takes it again. */
+static int
+wait_for(struct epoll_event *events)
+{
+	int n = realtime_lost() ? epoll_wait(loop.fd, events, EVENTS_A_TURN, 0) : 0;
+
+	if (n)
+		return n;
+	if (realtime_lost())
+		realtime_again();
+	return epoll_wait(loop.fd, events, EVENTS_A_TURN, wait_ms());
+}
+
 void
 loop_run(void (*after_turn)(void))
 {
 	static struct epoll_event events[EVENTS_A_TURN];
 
+	realtime_start();
 	loop.running = true;
 	while (loop.running) {
-		int n = epoll_wait(loop.fd, events, EVENTS_A_TURN, wait_ms());
+		int n = wait_for(events);
 
 		if (n < 0 && errno != EINTR) {
 			perror("rk-wsrelay: epoll_wait");

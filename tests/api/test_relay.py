@@ -1,7 +1,10 @@
 """The WebSocket as docs/relay.md describes it: who may connect, what is refused, what arrives, how one resumes."""
 import contextlib
 import os
+import pathlib
+import re
 import socket
+import subprocess
 import time
 import uuid
 
@@ -398,3 +401,18 @@ def test_what_the_relay_does_is_told_to_this_machine(farm):
         assert head.startswith(b"HTTP/1.1 200") and body.startswith(begins)
     text = farm.site().raw("GET", "/status", keep=False)
     assert text.status == 404
+
+
+def test_the_relay_alone_has_precedence(farm):
+    """Where root may give it; and nobody else gets what it takes."""
+    def capabilities(pid):
+        return int(re.search(r"^CapEff:\s+(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1], 16)
+
+    may = ["setpriv", "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice", "true"]
+    given = os.geteuid() == 0 and subprocess.run(may, stderr=subprocess.DEVNULL).returncode == 0
+    ordinary, ahead = os.SCHED_OTHER, os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    for pid in farm.children(farm.pid("wsrelay")):
+        eventually(lambda: os.sched_getscheduler(pid) == (ahead if given else ordinary))
+    for service in ("postgres", "redis", "jobs", "httpd", "whatsapp-messages"):
+        pid = farm.pid(service)
+        assert capabilities(pid) == 0 and os.sched_getscheduler(pid) == ordinary, service

@@ -14,6 +14,7 @@ TEST_EXTRA_test_ws_frame = wsrelay/ws_frame.c wsrelay/utf8.c wsrelay/map.c wsrel
 TEST_EXTRA_test_ws_deflate = wsrelay/deflate.c wsrelay/deflate_offer.c wsrelay/frame.c wsrelay/ws_frame.c \
 	wsrelay/ws_http.c wsrelay/utf8.c wsrelay/map.c
 TEST_EXTRA_test_ws_http = wsrelay/ws_http.c
+TEST_EXTRA_test_ws_realtime = wsrelay/realtime.c
 TEST_EXTRA_test_ws_fcgi = wsrelay/fcgi_wire.c wsrelay/map.c
 TEST_EXTRA_test_ws_order = wsrelay/order.c wsrelay/order_lane.c wsrelay/cursor.c wsrelay/rt_event.c wsrelay/recent.c \
 	wsrelay/map.c wsrelay/utf8.c wsrelay/uid.c
