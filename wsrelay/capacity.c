@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 #include <time.h>
+#include "limits.h"
 #include "loop.h"
 #include "metrics.h"
 #include "share.h"
@@ -68,8 +69,9 @@ capacity_own(void)
 }
 
 unsigned
-capacity_delay_ms(void)
+capacity_delay_ms(int dialect, uint64_t account, bool leaving)
 {
+	struct limits_time may = limits_comeback(dialect, account, leaving);
 	double rate = 0, spread;
 
 	for (int i = 0; i < SHARE_SLOTS; i++)
@@ -78,7 +80,11 @@ capacity_delay_ms(void)
 	spread = 1000 * (double)share_sockets() / (rate > LEAST ? rate : capacity.rate);
 	if (spread < LEAST_MS)
 		spread = LEAST_MS;
-	return randombytes_uniform(spread < MOST_MS ? (uint32_t)spread : MOST_MS);
+	if (spread > MOST_MS)
+		spread = MOST_MS;
+	if (spread > (double)(may.most - may.least))
+		spread = (double)(may.most - may.least);
+	return (unsigned)may.least + randombytes_uniform((uint32_t)spread);
 }
 
 void

@@ -327,16 +327,23 @@ conn_say(struct conn *c, const char *text, size_t n)
 
 /* Those who may come back are told when, so that they do not all come at once. */
 static const char *
-advice(unsigned code, const char *reason, char *out, size_t size)
+advice(const struct conn *c, const char *reason, uint64_t account, char *out, size_t size)
 {
-	if (code < CLOSE_IDLE || code > CLOSE_GOING_AWAY)
+	if (c->code < CLOSE_IDLE || c->code > CLOSE_GOING_AWAY)
 		return reason;
-	snprintf(out, size, "%.90s; retry=%u", reason, capacity_delay_ms());
+	snprintf(
+	    out, size, "%.90s; retry=%u", reason, capacity_delay_ms(c->dialect, account, true));
 	return out;
 }
 
 void
 conn_end(struct conn *c, unsigned code, const char *reason)
+{
+	conn_refuse(c, code, reason, c->account ? limits_account(c->dialect, c->account->id) : 0);
+}
+
+void
+conn_refuse(struct conn *c, unsigned code, const char *reason, uint64_t account)
 {
 	uint8_t frame[2 + WS_CONTROL_MAX];
 	char text[WS_CONTROL_MAX];
@@ -354,6 +361,7 @@ conn_end(struct conn *c, unsigned code, const char *reason)
 	c->state = CONN_CLOSING;
 	c->code = (uint16_t)code;
 	c->since = conn_clock();
-	conn_write(c, frame, ws_close(frame, c->code, advice(code, reason, text, sizeof(text))));
+	conn_write(
+	    c, frame, ws_close(frame, c->code, advice(c, reason, account, text, sizeof(text))));
 	wheel_again(c);
 }

@@ -132,6 +132,8 @@ void conn_say(struct conn *c, const char *text, size_t n);
 void conn_write(struct conn *c, const void *p, size_t n); /* bytes that no frame is put around */
 struct conn_out *conn_out(struct conn *c);
 void conn_end(struct conn *c, unsigned code, const char *reason);
+/* The same for one whose account is known and not its own yet: a key of limits.h. */
+void conn_refuse(struct conn *c, unsigned code, const char *reason, uint64_t account);
 void conn_free_in(struct conn *c);
 void conn_free(struct conn *c); /* at once; its memory stays until the end of the turn */
 /* Signed in: give it to its account; fresh: just now, not in another process. */

@@ -14,6 +14,8 @@
 #include "share.h"
 #include "tally.h"
 
+enum { MINUTE_MS = 60000, MARGIN_MS = 1000 }; /* clients are late now and then, not early */
+
 static uint64_t
 hash(const void *p, size_t n)
 {
@@ -103,6 +105,41 @@ limits_account_full(int dialect, uint64_t key)
 		return "too many new connections of this account in a minute";
 	}
 	return NULL;
+}
+
+/* In that minute after this one. */
+static struct limits_time
+in_minute(int64_t left, uint32_t after)
+{
+	int64_t begin = left + (int64_t)(after - 1) * MINUTE_MS;
+
+	return (struct limits_time){begin, begin + MINUTE_MS - MARGIN_MS};
+}
+
+/* Places are given out in the order in which they are told, so many for each minute; what is left
+ * of one that is nearly over is passed over.  Where all fit into any one minute there is nothing to
+ * be told.  Who only may be cut off is told for the case that it and all others are now. */
+struct limits_time
+limits_comeback(int dialect, uint64_t key, bool leaving)
+{
+	const struct limits_time any = {0, INT64_MAX};
+	uint32_t fresh = key ? setting(dialect, "new_per_account") : 0, open, used;
+	int64_t left = tally_minute_left();
+
+	if (!fresh)
+		return any;
+	open = tally_count(TALLY_ACCOUNT, key);
+	used = tally_fresh(TALLY_ACCOUNT, key) + tally_told(TALLY_ACCOUNT, key);
+	if (leaving)
+		tally_tell(TALLY_ACCOUNT, key);
+	if (used + (open ? open : 1) <= fresh)
+		return any;
+	if (!leaving)
+		return in_minute(left, 1 + (open ? open - 1 : 0) / fresh);
+	for (; used < fresh && left <= 2 * MARGIN_MS; used++)
+		tally_tell(TALLY_ACCOUNT, key);
+	return used < fresh ? (struct limits_time){0, left - MARGIN_MS}
+			    : in_minute(left, used / fresh);
 }
 
 /* A bucket of as much as comes in 50 ms, this process's part of the whole. */

@@ -27,6 +27,13 @@ uint64_t limits_account(int dialect, struct uid account);
 bool limits_address_free(uint64_t key);
 /* NULL, or why this account may not have another connection just now. */
 const char *limits_account_full(int dialect, uint64_t key);
+/* When this account may connect again, in ms from now: not before .least, better not after .most.
+ * leaving: one is being sent away and takes the next place of a minute; otherwise it is told for
+ * the case that all its connections are lost at once.  Across restarts nothing is remembered. */
+struct limits_time {
+	int64_t least, most;
+};
+struct limits_time limits_comeback(int dialect, uint64_t account, bool leaving);
 /* May one more be accepted now (relay.accept_rate)?  A yes is used up. */
 bool limits_may_accept(void);
 

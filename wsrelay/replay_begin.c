@@ -10,6 +10,7 @@
 #include "deliver.h"
 #include "evlog.h"
 #include "health.h"
+#include "limits.h"
 #include "map.h"
 #include "metrics.h"
 #include "presence.h"
@@ -32,7 +33,8 @@ go_live(struct conn *c, bool recovered, const char *cursor)
 	    .account = c->account->id,
 	    .session = c->session,
 	    .heartbeat_seconds = (long)conf_int("relay.ping"),
-	    .retry_ms = capacity_delay_ms(),
+	    .retry_ms =
+		capacity_delay_ms(c->dialect, limits_account(c->dialect, c->account->id), false),
 	    .expires_in = conn_expires_in(c)};
 
 	c->state = CONN_LIVE;

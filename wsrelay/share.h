@@ -34,6 +34,7 @@ struct tally {
 	uint32_t n : 20;     /* connections now */
 	uint32_t fresh : 12; /* that came in .minute */
 	uint16_t minute;
+	uint16_t told; /* in .minute, to come back in it or later */
 };
 
 struct share_slot {

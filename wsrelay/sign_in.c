@@ -108,13 +108,19 @@ sign_in_forget(struct conn *c)
 }
 
 static void
+note_failure(struct sign_in *s, const char *reason)
+{
+	metrics->sign_ins_failed++;
+	log_debug("sign-in refused", "why", reason);
+	free_sign_in(s);
+}
+
+static void
 fail(struct sign_in *s, unsigned code, const char *reason)
 {
 	struct conn *c = s->conn;
 
-	metrics->sign_ins_failed++;
-	log_debug("sign-in refused", "why", reason);
-	free_sign_in(s);
+	note_failure(s, reason);
 	conn_end(c, code, reason);
 }
 
@@ -243,6 +249,7 @@ admit(struct sign_in *s)
 {
 	struct conn *c = s->conn;
 	const char *full;
+	uint64_t key;
 	struct account *a;
 	char *resume = s->resume;
 	int64_t since = s->since_ms;
@@ -255,9 +262,11 @@ admit(struct sign_in *s)
 		renew(s);
 		return;
 	}
-	full = limits_account_full(c->dialect, limits_account(c->dialect, s->account));
+	key = limits_account(c->dialect, s->account);
+	full = limits_account_full(c->dialect, key);
 	if (full) {
-		fail(s, CLOSE_TOO_MANY, full);
+		note_failure(s, full);
+		conn_refuse(c, CLOSE_TOO_MANY, full, key);
 		return;
 	}
 	a = account_get(s->account);

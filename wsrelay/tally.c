@@ -27,6 +27,21 @@ find(int slot, enum tally_kind kind, uint64_t key)
 	return NULL;
 }
 
+int64_t
+tally_minute_left(void)
+{
+	return 60000 - loop_now() % 60000;
+}
+
+/* Counts of a minute begin with it. */
+static void
+turn_minute(struct tally *t)
+{
+	if (t->minute != this_minute())
+		t->fresh = t->told = 0;
+	t->minute = this_minute();
+}
+
 /* The key's place, or one that nothing is said by any more; NULL when there is none. */
 static struct tally *
 place(enum tally_kind kind, uint64_t key)
@@ -55,11 +70,21 @@ tally_add(enum tally_kind kind, uint64_t key, bool fresh)
 	t->n++;
 	if (!fresh)
 		return;
-	if (t->minute != this_minute())
-		t->fresh = 0;
-	t->minute = this_minute();
+	turn_minute(t);
 	if (t->fresh < 4095)
 		t->fresh++;
+}
+
+void
+tally_tell(enum tally_kind kind, uint64_t key)
+{
+	struct tally *t = place(kind, key);
+
+	if (!t)
+		return;
+	turn_minute(t);
+	if (t->told < UINT16_MAX)
+		t->told++;
 }
 
 void
@@ -93,6 +118,19 @@ tally_fresh(enum tally_kind kind, uint64_t key)
 		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
 
 		n += t && t->minute == this_minute() ? t->fresh : 0;
+	}
+	return n;
+}
+
+uint32_t
+tally_told(enum tally_kind kind, uint64_t key)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < SHARE_SLOTS; i++) {
+		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
+
+		n += t && t->minute == this_minute() ? t->told : 0;
 	}
 	return n;
 }

@@ -25,5 +25,9 @@ void tally_drop(enum tally_kind kind, uint64_t key);
 uint32_t tally_count(enum tally_kind kind, uint64_t key); /* connections now */
 uint32_t tally_fresh(
     enum tally_kind kind, uint64_t key); /* that came in this minute of the clock */
+/* One more was told when to come back; how many were, in this minute. */
+void tally_tell(enum tally_kind kind, uint64_t key);
+uint32_t tally_told(enum tally_kind kind, uint64_t key);
+int64_t tally_minute_left(void); /* ms, more than 0 */
 
 #endif

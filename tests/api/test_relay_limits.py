@@ -11,7 +11,7 @@ from lib.farm import Farm, eventually
 from lib.live import Live, Raw
 from lib.people import Account
 
-TOO_MANY, TEXT = 4429, 1
+TOO_MANY, TEXT, CLOSE = 4429, 1, 8
 ACCOUNT, FRESH, ADDRESS, ALL = 6, 9, 12, 30
 
 
@@ -66,6 +66,25 @@ def test_an_account_makes_only_so_many_connections_a_minute(small, someone):
     with connect(small, "192.0.2.2", alice.token) as one_more:
         assert one_more.close_code() == TOO_MANY
     assert limited(small, "account_rate") == before + 1
+
+
+def test_who_comes_too_often_is_told_to_come_back_when_it_may(small, someone):
+    """The limit is of a minute of the clock: the next one has room for as many, and for the ones after them the one after that."""
+    if time.monotonic() % 60 > 45:
+        time.sleep(60 - time.monotonic() % 60)
+    alice, told = someone(), []
+    for n in range(FRESH):
+        with alice.listen() as live:
+            assert live.hello["retryMs"] < 1000 or n == FRESH - 1
+    left = 60 - time.monotonic() % 60
+    assert live.hello["retryMs"] / 1000 >= left, "cut off now it would be refused until then"
+    for _ in range(FRESH + 1):
+        with connect(small, "192.0.2.3", alice.token) as one_more:
+            reason = one_more.until(CLOSE)
+            assert int.from_bytes(reason[:2], "big") == TOO_MANY
+            told.append(int(reason.decode(errors="replace").rpartition("retry=")[2]) / 1000 + time.monotonic())
+    minutes = [int(moment // 60) - int(time.monotonic() // 60) for moment in told]
+    assert minutes == [1] * FRESH + [2]
 
 
 def test_an_address_has_only_so_many_connections(small):
