@@ -32,8 +32,8 @@ WIDER = {
     "whatsapp/groups/group_members": (lambda s: 6 * s.members + 2 * s.stays, f"{MEMBERS}; and joins the caller's contacts"),
     "wsrelay/members_LOOK_UP": (lambda s: 2 * s.members, MEMBERS),
     "whatsapp/messages/reaction_list": (lambda s: 2 * s.members, "page-numbered; a member reacts once"),
-    "whatsapp/messages/changes": (lambda s: (s.limit + 6) * s.stays, "reads a page of each conversation that has changed since, before it knows"
-                                  " which changes are the oldest"),
+    "whatsapp/messages/changes": (lambda s: 8 * s.stays + 4 * s.limit, "looks at the first changes of each conversation that has changed since, before it"
+                                  " knows which are the oldest"),
     "whatsapp/messages/conversations_sync": (lambda s: 6 * s.stays, STAYS),
     "whatsapp/messages/queue_page": (lambda s: 12 * s.stays + 1001 + s.limit ** 2 + s.deep, f"{STAYS}; {PAGE}"),
     "whatsapp/messages/queue_count": (lambda s: 8 * s.stays + 1001, STAYS),

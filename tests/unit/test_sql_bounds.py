@@ -44,14 +44,15 @@ def test_pages_of_changes_are_all_changes_cut(db):
 
 def test_changes_of_one_transaction_are_paged_too(db):
     """After a restore all messages carry one mark."""
-    a, b, c = (db.person() for _ in range(3))
-    with db.transaction():
-        sent = [str(m.message_id) for m in db.send_batch([{"sender": x, "to": b} for x in (a, c) for _ in range(20)])]
-    seen, cursor, more = [], None, True
-    while more:
-        page = db.changes(b.id, cursor, limit=3)
-        seen, cursor, more = seen + [str(m.id) for m in page.messages], page.next_cursor, page.has_more
-    assert sorted(seen) == sorted(sent) and len(seen) == 40
+    for others in (2, 9):
+        b, senders = db.person(), [db.person() for _ in range(others)]
+        with db.transaction():
+            sent = [str(m.message_id) for m in db.send_batch([{"sender": x, "to": b} for x in senders for _ in range(20)])]
+        seen, cursor, more = [], None, True
+        while more:
+            page = db.changes(b.id, cursor, limit=3)
+            seen, cursor, more = seen + [str(m.id) for m in page.messages], page.next_cursor, page.has_more
+        assert sorted(seen) == sorted(sent) and len(seen) == 20 * others
 
 
 def test_more_than_a_thousand_are_not_counted_one_by_one(db):
