@@ -19,7 +19,7 @@ struct order {
 	const struct order_ops *ops;
 	void *ctx;
 	int64_t gap_ms;
-	uint64_t warm_until;
+	uint64_t warm_until, edge;
 	struct rt_event *wait_head, *wait_tail; /* fed, not yet admitted */
 	size_t backlog;
 	struct rt_pos at;      /* last admitted */
@@ -74,6 +74,12 @@ void
 order_warm_until(struct order *o, uint64_t ms)
 {
 	o->warm_until = ms;
+}
+
+void
+order_edge(struct order *o, uint64_t ms)
+{
+	o->edge = ms;
 }
 
 void
@@ -146,6 +152,12 @@ emit(struct order *o, struct rt_event *ev)
 	o->ops->emit(o->ctx, ev);
 }
 
+static enum predecessor_answer
+predecessor_of(const struct order *o, struct rt_event *ev)
+{
+	return o->ops->predecessor(o->ctx, ev, o->edge);
+}
+
 /* How long may the message be held for a predecessor?  0: it has none that could be missing.  Of a
  * conversation that is not remembered the predecessor went out long ago, unless it was written
  * just before. */
@@ -158,7 +170,7 @@ patience(const struct order *o, const struct lane *lane, struct rt_event *ev)
 		return 0;
 	if (ev->pos.ms < o->warm_until)
 		return o->gap_ms < COLD_MS ? o->gap_ms : COLD_MS;
-	return o->ops->predecessor(o->ctx, ev) == PREDECESSOR_OLD ? 0 : o->gap_ms;
+	return predecessor_of(o, ev) == PREDECESSOR_OLD ? 0 : o->gap_ms;
 }
 
 /* Has it been held for that long, in real time or in that of the stream? */
@@ -176,7 +188,7 @@ asked(const struct order *o, const struct lane *lane)
 	struct rt_event *ev = lane->head->ev;
 
 	return lane->last < 0 && ev->seq > 1 && ev->pos.ms >= o->warm_until &&
-	       o->ops->predecessor(o->ctx, ev) == PREDECESSOR_ASKED;
+	       predecessor_of(o, ev) == PREDECESSOR_ASKED;
 }
 
 /* It was held for a while: let it be found out whether what it waits for is there at all.  Not
@@ -341,8 +353,11 @@ order_feed(struct order *o, struct rt_event *ev)
 	o->wait_tail = ev;
 	o->backlog++;
 	o->ops->known(o->ctx, ev); /* look-ups of a batch go out together */
-	if (ev->seq > 1 && ev->pos.ms >= o->warm_until && !map_get(&o->lanes.map, ev->conversation))
-		o->ops->predecessor(o->ctx, ev);
+	if (!ev->seq || map_get(&o->lanes.map, ev->conversation))
+		return;
+	if (ev->seq > 1 && ev->pos.ms >= o->warm_until)
+		predecessor_of(o, ev);
+	lanes_get(&o->lanes, ev->conversation, true); /* those that follow need not be asked of */
 }
 
 static void

@@ -38,8 +38,8 @@ struct order_ops {
 	bool (*known)(void *ctx, struct rt_event *ev);
 	void (*emit)(void *ctx, struct rt_event *ev);
 	/* May the message before this one still be missing?  Asked of conversations that are not
-	 * remembered. */
-	enum predecessor_answer (*predecessor)(void *ctx, struct rt_event *ev);
+	 * remembered.  edge_ms: see order_edge(). */
+	enum predecessor_answer (*predecessor)(void *ctx, struct rt_event *ev, uint64_t edge_ms);
 	/* Messages that are waited for have not come for a while; order_gone() when they never
 	 * will. May be NULL. */
 	void (*missing)(void *ctx, struct uid conversation, int64_t from, int64_t to);
@@ -57,6 +57,9 @@ void order_free(struct order *o);
 /* Entries before that time (of the stream, ms) only serve to make conversations known: what is
  * missing among them is not waited for. */
 void order_warm_until(struct order *o, uint64_t ms);
+/* Entries before that time (of the stream, ms) have been cut off: a message written before it is
+ * not missing but was among them. */
+void order_edge(struct order *o, uint64_t ms);
 void order_set_gap(struct order *o, int64_t gap_ms);
 void order_feed(struct order *o, struct rt_event *ev);
 /* Let go what can go.  now_ms is of any clock that does not step back.  A gap is waited for only

@@ -41,7 +41,7 @@ predecessor_redis_was_gone(int64_t from_ms, int64_t to_ms)
 }
 
 struct predecessor *
-predecessor_get(struct uid conversation, int64_t seq, uint64_t ms)
+predecessor_get(struct uid conversation, int64_t seq, uint64_t ms, uint64_t edge_ms)
 {
 	struct predecessor *p = must_zalloc(sizeof(*p));
 	int64_t at = (int64_t)ms;
@@ -53,6 +53,8 @@ predecessor_get(struct uid conversation, int64_t seq, uint64_t ms)
 	if (at >= before.gone_from && at < before.gone_to + NEAR_MS &&
 	    p->after > before.gone_from - NEAR_MS)
 		p->after = before.gone_from - NEAR_MS;
+	else if (p->after < (int64_t)edge_ms)
+		p->after = (int64_t)edge_ms;
 	*before.wanted_tail = p;
 	before.wanted_tail = &p->next_wanted;
 	return p;

@@ -35,8 +35,10 @@ struct predecessor {
 };
 
 void predecessor_start(void (*came)(void));
-/* The one before message seq, whose entry is of that time. */
-struct predecessor *predecessor_get(struct uid conversation, int64_t seq, uint64_t ms);
+/* The one before message seq, whose entry is of that time.  It is old, too, when it was written
+ * before edge_ms (of the stream): then its entry was cut off with the others. */
+struct predecessor *predecessor_get(
+    struct uid conversation, int64_t seq, uint64_t ms, uint64_t edge_ms);
 void predecessor_put(struct predecessor *p);
 /* Redis was gone from one time to another (ms since 1970): what was written then was published
  * later. */

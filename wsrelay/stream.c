@@ -123,11 +123,11 @@ stream_known(void *ctx, struct rt_event *ev)
 }
 
 enum predecessor_answer
-stream_predecessor(void *ctx, struct rt_event *ev)
+stream_predecessor(void *ctx, struct rt_event *ev, uint64_t edge_ms)
 {
 	(void)ctx;
 	if (!ev->predecessor)
-		ev->predecessor = predecessor_get(ev->conversation, ev->seq, ev->pos.ms);
+		ev->predecessor = predecessor_get(ev->conversation, ev->seq, ev->pos.ms, edge_ms);
 	return ev->predecessor->answer;
 }
 

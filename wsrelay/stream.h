@@ -36,6 +36,6 @@ void stream_gone(struct uid conversation, int64_t seq); /* nothing will come up 
 struct rds *stream_commands(void);
 bool stream_known(void *ctx, struct rt_event *ev); /* order_ops.known */
 enum predecessor_answer stream_predecessor(
-    void *ctx, struct rt_event *ev); /* order_ops.predecessor */
+    void *ctx, struct rt_event *ev, uint64_t edge_ms); /* order_ops.predecessor */
 
 #endif

@@ -97,6 +97,38 @@ is_not_misled_by_the_copy_of_what_is_held(void **state)
 	order_free(r.order);
 }
 
+/* A process begins with what the stream still has: of each conversation one message is looked up,
+ * and with the answers all of it goes through at once. */
+static void
+a_long_past_takes_one_look_a_conversation(void **state)
+{
+	enum { PAST = ENTRIES, TALKS = 100, EDGE = 7 };
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	r.predecessor = PREDECESSOR_ASKED;
+	order_edge(r.order, EDGE);
+	for (unsigned i = 0; i < PAST; i++)
+		order_feed(r.order, event(i + 1, EDGE + i / 10, 1 + i % TALKS, 50 + i / TALKS, -1));
+	order_pump(r.order, 1, true);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.looked, TALKS);
+	assert_int_equal(r.edge, EDGE);
+	assert_false(order_settled(r.order));
+	r.predecessor = PREDECESSOR_OLD;
+	order_pump(r.order, 2, true);
+	assert_true(order_settled(r.order));
+	assert_int_equal(r.n, PAST);
+	assert_int_equal(r.looked, TALKS);
+	assert_int_equal(r.asked, 0);
+	for (int i = 0, last[TALKS] = {0}; i < PAST; i++) {
+		assert_true(r.out[i] > last[r.out[i] % TALKS]);
+		last[r.out[i] % TALKS] = r.out[i];
+	}
+	order_free(r.order);
+}
+
 int
 main(void)
 {
@@ -104,6 +136,7 @@ main(void)
 	    cmocka_unit_test(goes_on_in_another_stream_where_it_was),
 	    cmocka_unit_test(learns_from_a_duplicate_that_nothing_is_missing),
 	    cmocka_unit_test(is_not_misled_by_the_copy_of_what_is_held),
+	    cmocka_unit_test(a_long_past_takes_one_look_a_conversation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

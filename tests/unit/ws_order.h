@@ -55,6 +55,8 @@ struct relay {
 	struct order *order;
 	unsigned ignorance; /* of 100 askings so many do not know the members yet */
 	enum predecessor_answer predecessor; /* of every message */
+	int looked;                          /* up, of how many events */
+	uint64_t edge;                       /* that the last look-up knew */
 	int asked;                           /* for missing messages */
 	int64_t from, to;
 	int out[ENTRIES], n; /* numbers of the events that left */
@@ -89,10 +91,14 @@ emit(void *ctx, struct rt_event *ev)
 }
 
 static enum predecessor_answer
-predecessor(void *ctx, struct rt_event *ev)
+predecessor(void *ctx, struct rt_event *ev, uint64_t edge_ms)
 {
-	(void)ev;
-	return ((struct relay *)ctx)->predecessor;
+	struct relay *r = ctx;
+
+	r->edge = edge_ms;
+	r->looked += !ev->predecessor; /* one look-up an event, as stream.c does it */
+	ev->predecessor = (struct predecessor *)r;
+	return r->predecessor;
 }
 
 static void
