@@ -20,6 +20,8 @@ enum {
 	PAGE = 32,                     /* messages that are not in flight yet, for each of them */
 	PAGE_BYTES = CONN_OWN_MAX / 2, /* of them; what a client says meanwhile is listened to */
 	RETRY_MS = 250,
+	LATE_MS =
+	    1000, /* between the making of a message and its entry: somebody has repeated it */
 	REMEMBER = 1024,   /* messages sent out of the database, to know them in the log */
 	FORGET_MS = 60000, /* by then whatever the database had is out of the stream's way too */
 };
@@ -114,6 +116,26 @@ queue_draining(const struct conn *c)
 	return c->queue && c->queue->draining;
 }
 
+void
+queue_losing(struct conn *c)
+{
+	struct queue *q = c->queue;
+
+	q->draining = true;
+	q->again = q->asking;
+	want(q);
+}
+
+/* Published not by its app but later, by the sweeper or a relay: perhaps a second time, since Redis
+ * lost what it had, and perhaps the device has acknowledged it long ago. */
+static bool
+repeated(const struct rt_event *ev)
+{
+	uint64_t made_ms = ev->id.hi >> 16;
+
+	return (ev->id.hi >> 12 & 0xf) == 7 && ev->pos.ms > made_ms + LATE_MS; /* a UUIDv7 */
+}
+
 enum queue_verdict
 queue_judge(struct conn *c, const struct rt_event *ev, uint64_t place, uint32_t in_batch)
 {
@@ -125,17 +147,12 @@ queue_judge(struct conn *c, const struct rt_event *ev, uint64_t place, uint32_t 
 		recent_free(&q->seen);
 	if (place < q->from || was_seen(q, ev->id))
 		return QUEUE_PASS_OVER;
+	if (repeated(ev)) { /* the database knows whether it waits */
+		q->told |= !q->draining;
+		queue_losing(c);
+		return QUEUE_WAIT;
+	}
 	return q->flying + in_batch < window() ? QUEUE_SEND : QUEUE_WAIT;
-}
-
-void
-queue_losing(struct conn *c)
-{
-	struct queue *q = c->queue;
-
-	q->draining = true;
-	q->again = q->asking;
-	want(q);
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */

@@ -138,6 +138,28 @@ def test_an_answered_acknowledgement_is_for_good(farm, alice, bob):
         assert not set(messages(live)) & set(sent[:2])
 
 
+def test_what_was_acknowledged_is_not_told_again_when_the_stream_is_filled_anew(farm, alice, bob):
+    """Redis has lost the stream and the relay its memory; the sweeper repeats the last messages."""
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        had = alice.say(bob)["messageId"]
+        live.wait_for("message.new", messageId=had)
+        live.send({"type": "ack", "id": 1, "data": {"messageId": had}})
+        assert live.wait_for("response", id=1)["status"] == 204
+    entry = next(fields for _, fields in farm.redis.xrange("rt") if fields["id"] == had)
+    farm.redis.delete("rt")
+    farm.kill_all("wsrelay")
+    eventually(farm.ready)
+    with with_queue(bob) as live:
+        live.wait_for("queue.empty")
+        time.sleep(1.1)
+        farm.redis.xadd("rt", entry)
+        new = alice.say(bob)["messageId"]
+        live.wait_for("message.new", messageId=new)
+        assert messages(live) == [new]
+        live.never("queue.empty", within=0)
+
+
 def test_acknowledging_needs_no_queue(alice, bob):
     with bob.listen() as live:
         sent = alice.say(bob)["messageId"]
