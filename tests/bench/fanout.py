@@ -79,7 +79,7 @@ def to_one(systems, chosen, world):
 
 
 def main():
-    chosen = options(__doc__, [1000, 10000], seconds=3, rate=10000, burst=20, window=512)
+    chosen = options(__doc__, [1000, 10000], seconds=2, rate=10000, burst=20, window=512)
     runs, ratios, before = {}, {}, load()
     with started() as (farm, systems):
         for count in chosen.connections:

@@ -100,7 +100,7 @@ def ratios_of(made):
 
 
 def main():
-    chosen = options(__doc__, [32, 128], conversations=500, seconds=3)
+    chosen = options(__doc__, [32, 128], conversations=500, seconds=2)
     with measured_farm() as farm:
         check(farm)
         print("seeding", file=sys.stderr)

@@ -106,7 +106,7 @@ def tell_memory(idle, rest, largest, left):
 
 
 def main():
-    chosen = options(__doc__, [8, 32, 128], conversations=1000)
+    chosen = options(__doc__, [8, 32, 128], conversations=1000, seconds=3)
     with measured_farm() as farm:
         idle = memory(farm)
         check(farm)
