@@ -11,7 +11,12 @@
 #include "members.h"
 #include "stream.h"
 
-enum { FIRST_CAP = 1024, ENTRY_OVERHEAD = 128, MOST_DIRTY = 1 << 20 };
+enum {
+	FIRST_CAP = 1024,
+	ENTRY_OVERHEAD = 128,
+	MOST_DIRTY = 1 << 20,
+	ROOM = 16, /* the part of a full log that is given up at once */
+};
 
 static struct {
 	struct entry *ring;
@@ -180,6 +185,8 @@ grow(void)
 	free(old);
 }
 
+/* Nobody loses a place before it could be served; but who is served after each event gets each in a
+ * write of its own, so room is made for many. */
 static void
 make_room(void)
 {
@@ -187,8 +194,8 @@ make_room(void)
 
 	if (evlog.bytes <= limit)
 		return;
-	deliver_flush(); /* nobody loses a place before it could be served */
-	while (evlog.bytes > limit && evlog.first < evlog.end)
+	deliver_flush();
+	while (evlog.bytes > limit - limit / ROOM && evlog.first < evlog.end)
 		drop_oldest();
 }
 

@@ -131,3 +131,24 @@ def test_who_does_not_read_answers_either_is_sent_away(small, people):
         slow.socket.settimeout(10)
         slow.wake()
         assert slow.code in (4429, 0)
+
+
+def test_a_burst_takes_few_writes_though_the_log_is_full(small, people):
+    _, bob = people
+
+    def burst(count, size):
+        pipe = small.redis.pipeline(transaction=True)  # the relay finds all of it at once
+        for n in range(count):
+            pipe.xadd("rt", {"id": str(uuid.uuid4()), "t": "typing.started", "to": bob.id, "j": json.dumps({"note": n, "x": "x" * size})})
+        pipe.execute()
+        last = None
+        while last != count - 1:
+            last = live.wait_for("typing.started")["data"]["note"]
+
+    with bob.listen() as live:
+        for _ in range(20):
+            burst(100, 1000)  # two mebibytes in all
+        frames, writes = counter(small, "frames_out_total"), counter(small, "writes_total")
+        burst(60, 100)
+        assert counter(small, "frames_out_total") - frames >= 60
+        assert counter(small, "writes_total") - writes <= 20
