@@ -63,10 +63,8 @@ end_giving(bool all)
 	if (give.conn)
 		conn_leaving(give.conn, false);
 	give.conn = NULL;
-	if (give.running && !all) {
+	if (give.running && !all)
 		conn_each(hear_again, NULL);
-		listen_resume();
-	}
 	give.running = false;
 	give.done(all);
 }
@@ -225,6 +223,8 @@ on_give_ready(struct source *s, uint32_t events)
 	ssize_t n;
 
 	(void)s;
+	if (give.fd < 0)
+		return; /* it ended in this turn */
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		n = recv(give.fd, &word, 1, MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -406,4 +406,13 @@ handover_take(int fd, void (*done)(bool whole))
 		end_taking(false);
 	else
 		handover_check();
+}
+
+void
+handover_stop(void)
+{
+	if (give.fd >= 0)
+		end_giving(false);
+	if (take.fd >= 0 && !take.told)
+		end_taking(false);
 }

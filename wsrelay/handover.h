@@ -39,6 +39,8 @@ void handover_register(const struct handover_part *part);
 void handover_give(int fd, void (*done)(bool all));
 /* done(whole) when everything came; false when the old process ended before it had given all. */
 void handover_take(int fd, void (*done)(bool whole));
+/* This process ends: it keeps what it has not given, and asks for nothing. */
+void handover_stop(void);
 /* The stream and PostgreSQL may have come: the new process may be ready now. */
 void handover_check(void);
 

@@ -63,6 +63,7 @@ stop(void)
 	process.stopping = true;
 	log_info("stopping");
 	health_stopping();
+	handover_stop();
 	listen_stop();
 	conn_drain(conf_int("relay.drain_ms"), loop_stop);
 }
@@ -101,16 +102,18 @@ static void
 on_given(bool all)
 {
 	tell_master(all ? PROCESS_GIVEN : PROCESS_KEPT);
-	if (!all)
-		return;
-	presence_handed_over();
-	loop_stop();
+	if (all) {
+		presence_handed_over();
+		loop_stop();
+	} else if (!process.stopping) {
+		listen_resume();
+	}
 }
 
 static void
 on_taken(bool whole)
 {
-	if (!whole)
+	if (!whole && !process.stopping)
 		log_warn("the process before this one ended before it had handed over everything");
 	tell_master(PROCESS_UP);
 }

@@ -215,8 +215,8 @@ end_some(int slot, int64_t most)
 
 	for (c = wheel.slot[slot]; c && told < most; c = next) {
 		next = c->wheel_next;
-		if (c->state == CONN_CLOSING)
-			continue;
+		if (c->state == CONN_CLOSING || c->leaving)
+			continue; /* on its way to another process, which may never take it */
 		end_one(c);
 		told++;
 	}

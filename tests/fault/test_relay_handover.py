@@ -220,6 +220,118 @@ def test_a_new_process_that_dies_leaves_the_old_one_at_work(farm, alice, bob):
         assert live.closed is None
 
 
+def is_over_or_answers(live):
+    """The one state that must not be is the third: open, and nobody there."""
+    if live.closed is None:
+        live.send({"type": "ping"})
+        live.wait_for("pong")
+    return True
+
+
+def begin_loading(farm, old):
+    """The new processes.  The look at the new binary (--check) is a process, too, and ends."""
+    os.kill(farm.pid("wsrelay"), signal.SIGHUP)
+    log = farm.run / "log/wsrelay.log"
+    return eventually(lambda: [pid for pid in processes(farm) - old if f'"pid":{pid},"msg":"started"' in log.read_text()], every=0.005)
+
+
+@contextlib.contextmanager
+def halfway(farm, lives):
+    """Half of them have been handed over.  The others wait for answers, and stay with the old process until then."""
+    old = processes(farm)
+    with farm.paused("whatsapp-queues"):
+        for live in lives[::2]:
+            live.send({"type": "request", "id": 1, "method": "GET", "path": "/api/v1/queues?page=1&pageSize=1"})
+            live.send({"type": "ping"})
+            live.wait_for("pong")
+        os.kill(farm.pid("wsrelay"), signal.SIGHUP)
+        eventually(lambda: any(n >= len(lives) // 2 for pid, n in sockets_of(farm).items() if pid not in old))
+        yield
+
+
+def kill_master(farm):
+    """Those that end with it."""
+    pids = {farm.pid("wsrelay"), *processes(farm)}
+    farm.kill("wsrelay")
+    return pids
+
+
+def kill_while_loading(farm, old, lives):
+    """Its process cannot be ready, for Redis stands still."""
+    with farm.paused("redis"):
+        begin_loading(farm, old)
+        return kill_master(farm)
+
+
+def kill_while_handing_over(farm, old, lives):
+    with halfway(farm, lives):
+        return kill_master(farm)
+
+
+def kill_its_process_while_handing_over(farm, old, lives):
+    with halfway(farm, lives):
+        kill_all_but(farm, old)
+    return set()
+
+
+def kill_right_afterwards(farm, old, lives):
+    restart(farm)
+    return old | kill_master(farm)
+
+
+def kill_its_process_right_afterwards(farm, old, lives):
+    restart(farm)
+    kill_all_but(farm, old)
+    return old
+
+
+def kill_all_of_it(farm, old, lives):
+    """The new master and its process at once, as a binary would that fails wherever it runs; the old process is left alone."""
+    with farm.paused("redis"):
+        pids = {farm.pid("wsrelay"), *begin_loading(farm, old)}
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    return old | pids
+
+
+#: and how many of 160 go on
+DEATHS = {kill_while_loading: 0, kill_while_handing_over: 0, kill_its_process_while_handing_over: 80, kill_right_afterwards: 0,
+          kill_its_process_right_afterwards: 0, kill_all_of_it: 0}
+
+
+def gone(pids):
+    return not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def messages(lives):
+    return [frame["data"]["messageId"] for live in lives for frame in live.frames if frame["type"] == "message.new"]
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_new_binary_that_dies_after_its_check_leaves_nobody_in_silence(farm, account, death):
+    """Whoever is closed comes back with the cursor; the others hear what is sent where they are."""
+    sender, receivers = account(), [account() for _ in range(20)]
+    lives = [(receiver, receiver.listen()) for receiver in receivers for _ in range(8)]
+    ends = death(farm, processes(farm), [live for _, live in lives])
+    sent = {receiver: sender.say(receiver)["messageId"] for receiver in receivers}
+    eventually(lambda: gone(ends), within=60)
+    eventually(farm.ready, within=60)
+    for _, live in lives:
+        eventually(lambda: is_over_or_answers(live), within=30)
+    closed = [live.closed for _, live in lives if live.closed is not None]
+    assert set(closed) <= {4503, 1006} and len(lives) - len(closed) == DEATHS[death]
+    for receiver, live in lives:
+        heard = [live]
+        if live.closed is not None:
+            heard.append(receiver.listen(cursor=live.cursor))
+            assert heard[1].hello["recovered"] is True
+        eventually(lambda: messages(heard), within=5)
+        heard[-1].send({"type": "ping"})
+        heard[-1].wait_for("pong")
+        assert messages(heard) == [sent[receiver]], "once, there or here"
+        heard[-1].drop()
+
+
 # ---- several processes --------------------------------------------------------------------------
 
 
