@@ -257,6 +257,9 @@ def test_a_history_counts_the_stays_of_its_reader(db):
         history(db, db.person(), c)
     with refused(404):
         history(db, b, uuid7())
+    db.rows("DELETE FROM message WHERE conversation_id = %s AND seq > 6", c)
+    assert history(db, a, c, limit=4) == (10, []), "a page of which nothing is left still has its total"
+    assert history(db, a, c, limit=4, offset=4) == (10, [6, 5, 4, 3])
 
 
 # ---- synchronisation ----------------------------------------------------------------------------
