@@ -112,7 +112,10 @@ new_integer(const redisReadTask *task, long long value)
 static void *
 new_nil(const redisReadTask *task)
 {
-	return new_reply(task);
+	redisReply *reply = new_reply(task);
+
+	reply->type = REDIS_REPLY_NIL; /* the task says what it might have been */
+	return reply;
 }
 
 static void
