@@ -182,7 +182,6 @@ become_live(void)
 	struct cursor c;
 
 	stream.live = stream.was_live = true;
-	order_past(stream.order, false);
 	stream_cursor(&c);
 	log_info("stream is live");
 	if (stream.resync) {
