@@ -44,7 +44,7 @@ finish(const struct stream_info *info, bool whole)
 		load.past.floor = load.oldest; /* what was before it we cannot know */
 	else
 		load.past.floor = pos_compare(warm, load.past.last) < 0 ? warm : load.past.last;
-	load.past.edge_ms = whole && info->trimmed ? load.oldest.ms : 0;
+	load.past.edge_ms = whole && !info->trimmed ? 0 : load.oldest.ms;
 	load.done(&load.past);
 }
 

@@ -15,7 +15,7 @@
 struct stream_past {
 	struct rt_event *events;  /* oldest first; done() takes them */
 	struct rt_pos floor;      /* complete above this position */
-	uint64_t edge_ms;         /* what was before that time has been cut off; 0: nothing */
+	uint64_t edge_ms;         /* what was before that time is not among them; 0: nothing was */
 	struct rt_pos last;       /* of the stream's entries, where reading goes on */
 	struct rt_pos last_event; /* of the newest that is an event */
 };
