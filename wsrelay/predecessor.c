@@ -53,7 +53,7 @@ predecessor_get(struct uid conversation, int64_t seq, uint64_t ms, uint64_t edge
 	if (at >= before.gone_from && at < before.gone_to + NEAR_MS &&
 	    p->after > before.gone_from - NEAR_MS)
 		p->after = before.gone_from - NEAR_MS;
-	else if (p->after < (int64_t)edge_ms)
+	if (p->after < (int64_t)edge_ms)
 		p->after = (int64_t)edge_ms;
 	*before.wanted_tail = p;
 	before.wanted_tail = &p->next_wanted;

@@ -12,6 +12,7 @@ import pytest
 
 from lib.farm import Farm, eventually
 from lib.live import Live
+from lib.people import Account
 from lib.people_in_bulk import make_direct, make_people
 from lib.relay import counter
 
@@ -83,3 +84,30 @@ def test_what_was_cut_off_is_not_missing(farm):
     assert farm.rookery("restart", "relay").returncode == 0
     assert farm.redis.xinfo_stream("rt")["entries-added"] == added + 1
     assert not any(counts(farm).values())
+
+
+@pytest.fixture(scope="module")
+def forgetful():
+    """A relay whose log, and so what it loads at its start, is a second or two of the stream."""
+    with Farm.private(RELAY_LOG_BYTES="1m", RELAY_PORT="0", TOKEN_LIFETIME="1d") as farm:
+        yield farm
+
+
+def test_what_is_older_than_what_was_loaded_is_not_missing(forgetful):
+    """The message before was told by the process that is gone, a few seconds ago; the new one has not read so far back."""
+    farm, people = forgetful, make_people(forgetful, 2)
+    alice, bob = (Account(farm, {"accessToken": p.token, "userId": p.id}) for p in people)
+    first = alice.say(bob)
+    pipe = farm.redis.pipeline(transaction=False)
+    for _ in range(3000):
+        pipe.xadd("rt", {"id": str(uuid.uuid4()), "t": "typing.started", "to": str(uuid.uuid4()), "j": json.dumps({"x": "x" * 1000})})
+    pipe.execute()
+    farm.kill_all("wsrelay")
+    eventually(farm.ready, within=6)
+    added = farm.redis.xinfo_stream("rt")["entries-added"]
+    with bob.listen() as live:
+        second = alice.say(bob)
+        live.wait_for("message.new", messageId=second["messageId"])
+        time.sleep(0.3)
+        assert [f["data"]["messageId"] for f in live.frames if f["type"] == "message.new"] == [second["messageId"]], first
+    assert farm.redis.xinfo_stream("rt")["entries-added"] == added + 1, "the first was published again"
