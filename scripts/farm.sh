@@ -14,7 +14,7 @@ supervisor_alive()
 
 start_supervisor()
 {
-	local name
+	local name CAPS=
 	if ! supervisor_alive; then
 		# A clean environment, no terminal, no lock: the farm outlives the command that started it.
 		# shellcheck disable=SC2086

@@ -1,9 +1,9 @@
 /*
  * db_field: values of :binary queries, in the form in which PostgreSQL sends them (network order).
  *
- * For pages of many rows: what a reply shows as text is written where it belongs, once.  Ownership:
- *fields lie in the result. The functions that write take the place and answer its end; no NUL is
- *written.
+ * For pages of many rows: what a reply shows as text is written where it belongs, once.
+ * Ownership: fields lie in the result.  The functions that write take the place and answer its end;
+ * no NUL is written.  A UUID takes 36 bytes, a time 24.
  *
  *	struct db_field at = db_field(res, row, db_column(res, "created_at"));
  *
@@ -21,8 +21,6 @@ struct db_field {
 	const char *p; /* NULL for SQL null */
 	int n;
 };
-
-enum { UUID_SIZE = 36, TIME_SIZE = 24 };
 
 /* Column by its place in the row; db_column() of db.h tells it. */
 struct db_field db_field(const struct db_res *res, int row, int column);

@@ -57,8 +57,8 @@ void order_free(struct order *o);
 /* Entries before that time (of the stream, ms) only serve to make conversations known: what is
  * missing among them is not waited for. */
 void order_warm_until(struct order *o, uint64_t ms);
-/* Entries before that time (of the stream, ms) have been cut off: a message written before it is
- * not missing but was among them. */
+/* Entries before that time (of the stream, ms) have been cut off, or were not loaded: a message
+ * written before it is not missing but was among them. */
 void order_edge(struct order *o, uint64_t ms);
 void order_set_gap(struct order *o, int64_t gap_ms);
 void order_feed(struct order *o, struct rt_event *ev);

@@ -36,7 +36,7 @@ struct predecessor {
 
 void predecessor_start(void (*came)(void));
 /* The one before message seq, whose entry is of that time.  It is old, too, when it was written
- * before edge_ms (of the stream): then its entry was cut off with the others. */
+ * before edge_ms (of the stream): then its entry was cut off with the others, or not loaded. */
 struct predecessor *predecessor_get(
     struct uid conversation, int64_t seq, uint64_t ms, uint64_t edge_ms);
 void predecessor_put(struct predecessor *p);

@@ -109,28 +109,29 @@ tally_count(enum tally_kind kind, uint64_t key)
 	return n;
 }
 
-uint32_t
-tally_fresh(enum tally_kind kind, uint64_t key)
+/* Of all processes, what was counted in this minute. */
+static uint32_t
+in_minute(enum tally_kind kind, uint64_t key, bool told)
 {
 	uint32_t n = 0;
 
 	for (int i = 0; i < SHARE_SLOTS; i++) {
 		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
 
-		n += t && t->minute == this_minute() ? t->fresh : 0;
+		if (t && t->minute == this_minute())
+			n += told ? t->told : t->fresh;
 	}
 	return n;
 }
 
 uint32_t
+tally_fresh(enum tally_kind kind, uint64_t key)
+{
+	return in_minute(kind, key, false);
+}
+
+uint32_t
 tally_told(enum tally_kind kind, uint64_t key)
 {
-	uint32_t n = 0;
-
-	for (int i = 0; i < SHARE_SLOTS; i++) {
-		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
-
-		n += t && t->minute == this_minute() ? t->told : 0;
-	}
-	return n;
+	return in_minute(kind, key, true);
 }

@@ -1,8 +1,8 @@
 /*
  * message_page: pages of messages, written into replies from the rows of a :binary query.
  *
- * A row is the type message_row of sql/190-message-rows.sql.  What is written is the object that
- *message_json() makes.
+ * A row is the type message_row of sql/190-message-rows.sql.  Written is the object that
+ * message_json() makes.
  *
  *	struct message_rows rows = message_rows(res);
  *
