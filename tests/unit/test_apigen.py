@@ -431,6 +431,11 @@ def test_unbound_parameter(tmp_path):
     expect(done, tmp_path, "f.yaml", 10, "parameter :nam of query \"q\" .*f.sql:1.* is no input of a_put")
 
 
+def test_binary_rows_are_for_handlers(tmp_path):
+    done = run_bad(tmp_path, sql=GOOD_SQL.replace("q :one", "q :binary"))
+    expect(done, tmp_path, "f.yaml", 10, "is :binary, which is for handlers alone")
+
+
 def test_list_needs_x_list(tmp_path):
     done = run_bad(tmp_path, sql=GOOD_SQL.replace("q :one", "q :list"))
     expect(done, tmp_path, "f.yaml", 10, "needs x-list")
