@@ -235,17 +235,27 @@ def begin_loading(farm, old):
     return eventually(lambda: [pid for pid in processes(farm) - old if f'"pid":{pid},"msg":"started"' in log.read_text()], every=0.005)
 
 
+def sockets(pid):
+    """By their names, which they keep in whatever process they are."""
+    names = set()
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            names.add(os.readlink(fd))
+    return {name for name in names if name.startswith("socket:")}
+
+
 @contextlib.contextmanager
 def halfway(farm, lives):
     """Half of them have been handed over.  The others wait for answers, and stay with the old process until then."""
-    old = processes(farm)
+    old, = processes(farm)
+    clients = sockets(old) - sockets(farm.pid("wsrelay"))
     with farm.paused("whatsapp-queues"):
         for live in lives[::2]:
             live.send({"type": "request", "id": 1, "method": "GET", "path": "/api/v1/queues?page=1&pageSize=1"})
             live.send({"type": "ping"})
             live.wait_for("pong")
         os.kill(farm.pid("wsrelay"), signal.SIGHUP)
-        eventually(lambda: any(n >= len(lives) // 2 for pid, n in sockets_of(farm).items() if pid not in old))
+        eventually(lambda: any(len(sockets(pid) & clients) == len(lives) // 2 for pid in processes(farm) - {old}))
         yield
 
 
@@ -270,7 +280,9 @@ def kill_while_handing_over(farm, old, lives):
 
 def kill_its_process_while_handing_over(farm, old, lives):
     with halfway(farm, lives):
+        new = processes(farm) - old
         kill_all_but(farm, old)
+        eventually(lambda: gone(new))  # what is answered while it dies would be handed to it
     return set()
 
 
@@ -336,12 +348,8 @@ def test_a_new_binary_that_dies_after_its_check_leaves_nobody_in_silence(farm, a
 
 
 def sockets_of(farm):
-    """Client sockets of each process."""
-    counts = {}
-    for pid in processes(farm):
-        inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-        counts[pid] = sum(name.startswith("socket:") for name in inodes)
-    return counts
+    """How many each process has."""
+    return {pid: len(sockets(pid)) for pid in processes(farm)}
 
 
 def metrics(farm):
