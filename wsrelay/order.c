@@ -20,6 +20,7 @@ struct order {
 	void *ctx;
 	int64_t gap_ms;
 	uint64_t warm_until, edge;
+	bool past;                              /* what is read has been there for a while */
 	struct rt_event *wait_head, *wait_tail; /* fed, not yet admitted */
 	size_t backlog;
 	struct rt_pos at;      /* last admitted */
@@ -74,6 +75,12 @@ void
 order_warm_until(struct order *o, uint64_t ms)
 {
 	o->warm_until = ms;
+}
+
+void
+order_past(struct order *o, bool past)
+{
+	o->past = past;
 }
 
 void
@@ -253,6 +260,39 @@ order_gone(struct order *o, struct uid conversation, int64_t seq)
 		lane->last = seq;
 }
 
+/* Is all known of those that are held? */
+static bool
+looked_up(const struct order *o)
+{
+	for (int i = 0; i < o->n_held; i++)
+		if (!o->ops->known(o->ctx, o->held[i]->head->ev) || asked(o, o->held[i]))
+			return false;
+	return true;
+}
+
+/* Nothing more can be held, and what the held wait for can only stand behind the event that has no
+ * room: time would pass for nothing.  Who has waited longest goes.  Not while look-ups are under
+ * way, which may let others go. */
+static bool
+make_room(struct order *o)
+{
+	struct lane *oldest = NULL;
+
+	if (!o->past || !o->wait_head || o->n_loose || !looked_up(o))
+		return false;
+	for (int i = 0; i < o->n_held; i++) {
+		struct lane *lane = o->held[i];
+
+		if (!oldest || pos_compare(lane->head->ev->pos, oldest->head->ev->pos) < 0)
+			oldest = lane;
+	}
+	if (!oldest)
+		return false;
+	o->counts.gaps_given_up += oldest->head->counted;
+	oldest->last = oldest->head->ev->seq - 1;
+	return true;
+}
+
 static void
 drain_loose(struct order *o)
 {
@@ -399,7 +439,7 @@ move(struct order *o)
 		progress = false;
 		while (admit_next(o))
 			progress = true;
-	} while (progress);
+	} while (progress || make_room(o));
 }
 
 void
@@ -434,10 +474,7 @@ order_wait(struct order *o)
 bool
 order_settled(struct order *o)
 {
-	for (int i = 0; i < o->n_held; i++)
-		if (!o->ops->known(o->ctx, o->held[i]->head->ev) || asked(o, o->held[i]))
-			return false;
-	return !o->wait_head && !o->n_loose;
+	return !o->wait_head && !o->n_loose && looked_up(o);
 }
 
 /* ---- the cursor ----------------------------------------------------------------------------- */

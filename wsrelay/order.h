@@ -57,6 +57,9 @@ void order_free(struct order *o);
 /* Entries before that time (of the stream, ms) only serve to make conversations known: what is
  * missing among them is not waited for. */
 void order_warm_until(struct order *o, uint64_t ms);
+/* The past is read: when no more can be held, whoever was held longest goes at once, for what it
+ * waits for could only stand behind what has no room. */
+void order_past(struct order *o, bool past);
 /* Entries before that time (of the stream, ms) have been cut off, or were not loaded: a message
  * written before it is not missing but was among them. */
 void order_edge(struct order *o, uint64_t ms);

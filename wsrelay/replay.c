@@ -326,6 +326,7 @@ on_start(void *ctx, const redisReply *reply)
 	replay.read = replay.before =
 	    (struct rt_pos){replay.low.ms > WARM_MS ? replay.low.ms - WARM_MS : 0, 0};
 	replay.order = order_new(&pass_ops, NULL, conf_int("relay.gap_ms"));
+	order_past(replay.order, true);
 	order_warm_until(replay.order, replay.low.ms);
 	order_edge(replay.order, info.trimmed ? info.first.ms : 0);
 	ask_chunk();

@@ -182,6 +182,7 @@ become_live(void)
 	struct cursor c;
 
 	stream.live = stream.was_live = true;
+	order_past(stream.order, false);
 	stream_cursor(&c);
 	log_info("stream is live");
 	if (stream.resync) {

@@ -37,6 +37,7 @@ on_loaded(struct stream_past *past)
 	evlog_reset(past->floor);
 	old = stream.order;
 	stream.order = order_new(&stream_ops, NULL, conf_int("relay.gap_ms"));
+	order_past(stream.order, true);
 	order_warm_until(stream.order, past->floor.ms);
 	order_edge(stream.order, past->edge_ms);
 	if (stream.replaced) /* what jobs put into an empty stream, connected clients have had */

@@ -129,6 +129,57 @@ a_long_past_takes_one_look_a_conversation(void **state)
 	order_free(r.order);
 }
 
+/* A stream that was made anew while everybody talked: of each conversation the message before the
+ * first one may be missing, and the sweeper has put it behind all of them.  No more than
+ * CURSOR_HOLDS can be held; the others take no time. */
+static void
+reads_a_past_full_of_gaps_without_pausing(void **state)
+{
+	enum { TALKS = 5 * CURSOR_HOLDS };
+	struct relay r;
+	int in_order = 0, at[2 * TALKS + 1];
+
+	(void)state;
+	open_relay(&r, 0);
+	r.predecessor = PREDECESSOR_ASKED;
+	order_past(r.order, true);
+	for (unsigned i = 1; i <= TALKS; i++)
+		order_feed(r.order, event(i, i, i, 2, -1));
+	for (unsigned i = 1; i <= TALKS; i++)
+		order_feed(r.order, event(TALKS + i, TALKS + i, i, 1, -1));
+	order_pump(r.order, 1, true);
+	assert_int_equal(r.n, 0); /* it is being looked up whether they wait for anything */
+	r.predecessor = PREDECESSOR_NEAR;
+	order_pump(r.order, 1, true);
+	assert_int_equal(r.n, 2 * TALKS);
+	assert_int_equal(order_backlog(r.order), 0);
+	for (int i = 0; i < r.n; i++)
+		at[r.out[i]] = i;
+	for (int i = 1; i <= TALKS; i++)
+		in_order += at[TALKS + i] < at[i];
+	assert_int_equal(order_counts(r.order)->gaps_given_up + (uint64_t)in_order, TALKS);
+	order_free(r.order);
+}
+
+static void
+waits_in_the_present_although_there_is_no_room(void **state)
+{
+	struct relay r;
+
+	(void)state;
+	open_relay(&r, 0);
+	for (unsigned i = 1; i <= CURSOR_HOLDS + 1; i++)
+		order_feed(r.order, event(i, 1, i, 8, -1));
+	order_pump(r.order, 1, true);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(order_backlog(r.order), CURSOR_HOLDS + 1);
+	order_past(r.order, true);
+	order_pump(r.order, 1, true);
+	EXPECT(&r, 1); /* and there is room for all others */
+	assert_in_range(order_wait(r.order), 1, GAP_MS);
+	order_free(r.order);
+}
+
 int
 main(void)
 {
@@ -137,6 +188,8 @@ main(void)
 	    cmocka_unit_test(learns_from_a_duplicate_that_nothing_is_missing),
 	    cmocka_unit_test(is_not_misled_by_the_copy_of_what_is_held),
 	    cmocka_unit_test(a_long_past_takes_one_look_a_conversation),
+	    cmocka_unit_test(reads_a_past_full_of_gaps_without_pausing),
+	    cmocka_unit_test(waits_in_the_present_although_there_is_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
