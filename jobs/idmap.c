@@ -1,4 +1,4 @@
-/* idmap: see idmap.h.  Open addressing with linear probing, at most half full. */
+/* idmap: see idmap.h.  Open addressing with linear probing, at most three quarters full. */
 #include "idmap.h"
 
 #include <stdlib.h>
@@ -71,31 +71,26 @@ place(struct idmap_entry *table, size_t room, const struct id16 *id)
 {
 	size_t i = (size_t)(id->low * 0x9e3779b97f4a7c15u >> 20) & (room - 1);
 
-	while (table[i].used && id16_compare(&table[i].id, id))
+	while (table[i].value && id16_compare(&table[i].id, id))
 		i = (i + 1) & (room - 1);
 	return &table[i];
 }
 
 static void
-rebuild(struct idmap *m)
+grow(struct idmap *m)
 {
-	size_t alive = 0, room = FIRST_ROOM;
-	struct idmap_entry *table;
+	size_t room = m->room ? 2 * m->room : FIRST_ROOM;
+	struct idmap_entry *table = calloc(room, sizeof *table);
 
-	for (size_t i = 0; i < m->room; i++)
-		alive += m->table[i].used && m->table[i].value >= m->floor;
-	while (room < 4 * (alive + 1))
-		room *= 2;
-	if (!(table = calloc(room, sizeof *table)))
+	if (!table)
 		abort();
 	for (size_t i = 0; i < m->room; i++) {
-		if (m->table[i].used && m->table[i].value >= m->floor)
+		if (m->table[i].value)
 			*place(table, room, &m->table[i].id) = m->table[i];
 	}
 	free(m->table);
 	m->table = table;
 	m->room = room;
-	m->used = alive;
 }
 
 void
@@ -103,11 +98,11 @@ idmap_put(struct idmap *m, const struct id16 *id, int64_t value)
 {
 	struct idmap_entry *e;
 
-	if (2 * (m->used + 1) > m->room)
-		rebuild(m);
+	if (4 * (m->used + 1) > 3 * m->room)
+		grow(m);
 	e = place(m->table, m->room, id);
-	m->used += !e->used;
-	*e = (struct idmap_entry){*id, value, true};
+	m->used += !e->value;
+	*e = (struct idmap_entry){*id, value};
 }
 
 const int64_t *
@@ -118,23 +113,7 @@ idmap_find(const struct idmap *m, const struct id16 *id)
 	if (!m->room)
 		return NULL;
 	e = place(m->table, m->room, id);
-	return e->used ? &e->value : NULL;
-}
-
-void
-idmap_trim(struct idmap *m)
-{
-	if (m->room > FIRST_ROOM)
-		rebuild(m);
-}
-
-void
-idmap_clear(struct idmap *m)
-{
-	int64_t floor = m->floor;
-
-	idmap_free(m);
-	m->floor = floor;
+	return e->value ? &e->value : NULL;
 }
 
 void

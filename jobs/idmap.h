@@ -1,14 +1,14 @@
 /*
- * idmap: UUIDs with a number each, for what the sweeper has seen and what it suspects to be lost.
+ * idmap: UUIDs with a number each, for what the sweeper suspects to be lost.
  *
  * Ownership: one table inside the struct, which begins zeroed and is freed by idmap_free(). Nothing
- *is removed alone: entries whose number is below .floor are left behind when the table grows.
+ * is removed alone.  Numbers are not 0, which marks a free place.
  *
- *	struct idmap seen = {0};
+ *	struct idmap missing = {0};
  *	struct id16 id;
  *
- *	if (id16_parse(text, &id) && !idmap_find(&seen, &id))
- *		idmap_put(&seen, &id, ms);
+ *	if (id16_parse(text, &id) && !idmap_find(&missing, &id))
+ *		idmap_put(&missing, &id, ms);
  */
 #ifndef JOBS_IDMAP_H
 #define JOBS_IDMAP_H
@@ -23,14 +23,12 @@ struct id16 {
 
 struct idmap_entry {
 	struct id16 id;
-	int64_t value;
-	bool used;
+	int64_t value; /* 0: free */
 };
 
 struct idmap {
 	struct idmap_entry *table;
 	size_t room, used; /* room is 0 or a power of two */
-	int64_t floor;
 };
 
 /* 32 hexadecimal digits, hyphens between them ignored.  false when it is something else. */
@@ -45,8 +43,6 @@ int id16_compare(const struct id16 *a, const struct id16 *b);
 void idmap_put(struct idmap *m, const struct id16 *id, int64_t value); /* or change its value */
 const int64_t *idmap_find(
     const struct idmap *m, const struct id16 *id); /* NULL when it is not there */
-void idmap_trim(struct idmap *m);                  /* leave behind what is below the floor, now */
-void idmap_clear(struct idmap *m);
 void idmap_free(struct idmap *m);
 
 #endif

@@ -16,13 +16,15 @@ FROM pg_stat_activity
 WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid();
 
 -- name: jobs_recent :one
--- The ids of events and messages made since a moment, 32 digits each, the newest first.
+-- A page of the ids of events and messages made since a moment and before an id, 32 digits each, the newest first.
 SELECT (SELECT encode(coalesce(string_agg(uuid_send(id), NULL), ''), 'hex') FROM (
 		SELECT id FROM event WHERE id >= uuid7_floor(to_timestamp(greatest(:events::bigint, 0) / 1000.0))
-		ORDER BY id DESC LIMIT :most::integer) e) AS events,
+			AND id < :events_before::uuid
+		ORDER BY id DESC LIMIT :events_page::integer) e) AS events,
 	(SELECT encode(coalesce(string_agg(uuid_send(id), NULL), ''), 'hex') FROM (
 		SELECT id FROM message WHERE id >= uuid7_floor(to_timestamp(greatest(:messages::bigint, 0) / 1000.0))
-		ORDER BY id DESC LIMIT :most::integer) m) AS messages;
+			AND id < :messages_before::uuid
+		ORDER BY id DESC LIMIT :messages_page::integer) m) AS messages;
 
 -- name: jobs_events :many
 SELECT e.id, e.created_at, event_json(e) AS event FROM event e WHERE e.id = ANY (:ids::uuid[])

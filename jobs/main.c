@@ -7,6 +7,7 @@
  * executes the program anew in place.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -250,6 +251,8 @@ main(int argc, char **argv)
 	if (check)
 		return check_queries();
 	block_signals(&signals);
+	/* A fixed threshold: whatever is large goes back to the system when it is freed. */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	arena = arena_new();
 	log_info("started");
 	do {

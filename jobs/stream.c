@@ -62,8 +62,7 @@ begin_anew(struct stream_place *place)
 }
 
 int
-stream_read(struct stream_place *place, void (*take)(void *ctx, const struct id16 *id, int64_t ms),
-    void *ctx)
+stream_read(struct stream_place *place, void (*take)(void *ctx, const struct id16 *id), void *ctx)
 {
 	int reply, count;
 
@@ -85,7 +84,7 @@ stream_read(struct stream_place *place, void (*take)(void *ctx, const struct id1
 		struct id16 id;
 
 		if (id16_parse(cache_elem(reply, i + 1), &id))
-			take(ctx, &id, strtoll(entry, NULL, 10));
+			take(ctx, &id);
 		snprintf(place->last, sizeof place->last, "%s", entry);
 		place->entries++;
 	}

@@ -33,10 +33,10 @@ struct stream_place {
 	bool another;     /* it is not the stream that was read before; reading began anew */
 };
 
-/* Read on from *place, a page at a time, giving each event's id and the time of its entry to
- * take().  0 or ERR_UNAVAILABLE.  A place that is all zero begins with the oldest entry. */
-int stream_read(struct stream_place *place,
-    void (*take)(void *ctx, const struct id16 *id, int64_t ms), void *ctx);
+/* Read on from *place, a page at a time, giving each event's id to take().  0 or ERR_UNAVAILABLE.
+ * A place that is all zero begins with the oldest entry. */
+int stream_read(
+    struct stream_place *place, void (*take)(void *ctx, const struct id16 *id), void *ctx);
 /* Move the mark. */
 int stream_mark(struct stream_place *place, int64_t swept);
 

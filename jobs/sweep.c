@@ -14,6 +14,7 @@
 #include "err.h"
 #include "event.h"
 #include "idmap.h"
+#include "idset.h"
 #include "jobs_sql.h"
 #include "log.h"
 #include "req.h"
@@ -23,8 +24,9 @@ enum {
 	GRACE_MS = 1000,    /* from the first time a row is missed until it is repeated */
 	BUSY = 200,         /* entries of one reading after which the next comes soon */
 	MOST_ROWS = 200000, /* of one comparison */
+	PAGE = 5000,        /* of them fetched at once: libpq keeps room for the largest answer */
+	MOST_SEEN = 400000, /* entries remembered, 16 bytes each */
 	CHUNK = 500,        /* events repeated at once */
-	TRIM_PASSES = 64,   /* memory of a burst is given back after so many comparisons */
 	MARK_MS = 5000,     /* the mark moves by steps of at least that */
 };
 
@@ -32,27 +34,26 @@ enum kind { EVENTS, MESSAGES, KINDS };
 
 static struct {
 	struct stream_place place;
-	struct idmap seen;    /* events in the stream, with the time of their entry */
+	struct idset seen;    /* events in the stream */
 	struct idmap missing; /* rows without an entry; when (clock_steady, ms) they were first
 				 missed or last repeated */
 	int64_t floor[KINDS]; /* rows older than this are not compared */
-	unsigned passes;
-	bool primed; /* .seen holds what the stream holds */
+	bool primed;          /* .seen holds what the stream holds */
 } sweep;
 
 /* ---- the stream ----------------------------------------------------------------------------- */
 
 static void
-take(void *ctx, const struct id16 *id, int64_t ms)
+take(void *ctx, const struct id16 *id)
 {
-	idmap_put(ctx, id, ms);
+	idset_put(ctx, id);
 }
 
 static void
 forget(void)
 {
-	idmap_clear(&sweep.seen);
-	idmap_clear(&sweep.missing);
+	idset_free(&sweep.seen);
+	idmap_free(&sweep.missing);
 	memset(sweep.floor, 0, sizeof sweep.floor);
 	sweep.primed = false;
 }
@@ -97,68 +98,138 @@ struct pass {
 	int64_t now;    /* clock_steady in milliseconds */
 	int64_t oldest; /* moment of the oldest row that is missing */
 	struct idmap missing;
+	struct kind_pass {
+		int64_t rows;
+		char before[ID16_TEXT]; /* what is older is yet to be fetched */
+	} kinds[KINDS];
 };
 
-/* One kind's ids, 32 digits each, the newest first. */
-static void
-compare(struct pass *p, enum kind kind, const char *digits)
-{
-	size_t n = strlen(digits) / 32;
-	int64_t ms = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const int64_t *since;
-		char text[33] = "";
-		struct id16 id;
-
-		memcpy(text, digits + 32 * i, 32);
-		id16_parse(text, &id);
-		ms = id16_ms(&id);
-		if (idmap_find(&sweep.seen, &id))
-			continue;
-		since = idmap_find(&sweep.missing, &id);
-		idmap_put(&p->missing, &id, since ? *since : p->now);
-		if (ms < p->oldest)
-			p->oldest = ms;
-	}
-	if ((int64_t)n >= p->most && ms > sweep.floor[kind]) {
-		log_info("older events are not compared with the stream", "kind",
-		    kind == EVENTS ? "events" : "messages");
-		sweep.floor[kind] = ms;
-	}
-}
-
-static const char *
-since(struct req *r, enum kind kind)
+/* Rows of that kind younger than this (milliseconds since 1970) are compared. */
+static int64_t
+since(enum kind kind)
 {
 	int64_t from = sweep.place.swept - conf_int("jobs.sweep") * 1000;
 
-	return db_int_text(r, from > sweep.floor[kind] ? from : sweep.floor[kind]);
+	return from > sweep.floor[kind] ? from : sweep.floor[kind];
+}
+
+static void
+raise_floor(enum kind kind, int64_t ms)
+{
+	if (ms <= sweep.floor[kind])
+		return;
+	log_info("older events are not compared with the stream", "kind",
+	    kind == EVENTS ? "events" : "messages");
+	sweep.floor[kind] = ms;
+}
+
+/* A page of one kind's ids, 32 digits each, the newest first.  Are there more? */
+static bool
+compare(struct pass *p, enum kind kind, const char *digits)
+{
+	size_t n = strlen(digits) / 32;
+	struct id16 id = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		const int64_t *first;
+		char text[33] = "";
+
+		memcpy(text, digits + 32 * i, 32);
+		id16_parse(text, &id);
+		if (idset_has(&sweep.seen, &id))
+			continue;
+		first = idmap_find(&sweep.missing, &id);
+		idmap_put(&p->missing, &id, first ? *first : p->now);
+		if (id16_ms(&id) < p->oldest)
+			p->oldest = id16_ms(&id);
+	}
+	p->kinds[kind].rows += (int64_t)n;
+	if (p->kinds[kind].rows >= p->most)
+		raise_floor(kind, id16_ms(&id));
+	/* Nothing is older than the zeros. */
+	id16_text(&id, p->kinds[kind].before);
+	if (n == PAGE && p->kinds[kind].rows < p->most)
+		return true;
+	id16_text(&(struct id16){0}, p->kinds[kind].before);
+	return false;
+}
+
+static const char *
+page_size(struct req *r, const struct pass *p, enum kind kind)
+{
+	int64_t left = p->most - p->kinds[kind].rows;
+
+	return db_int_text(r, left < PAGE ? left : PAGE);
+}
+
+/* Fetch and compare the next page of each kind. */
+static int
+compare_page(struct req *r, struct pass *p, bool *more)
+{
+	const char *events = page_size(r, p, EVENTS), *messages = page_size(r, p, MESSAGES);
+	struct db_res *res;
+	int err = sql_jobs_recent(r, &res, db_int_text(r, since(EVENTS)), p->kinds[EVENTS].before,
+	    events, db_int_text(r, since(MESSAGES)), p->kinds[MESSAGES].before, messages);
+
+	if (err)
+		return err;
+	*more = compare(p, EVENTS, db_get(res, 0, "events"));
+	*more |= compare(p, MESSAGES, db_get(res, 0, "messages"));
+	return 0;
+}
+
+static int
+compare_all(struct req *r, struct pass *p)
+{
+	struct req page = *r;
+	bool more;
+	int err;
+
+	page.arena = arena_new();
+	for (int kind = 0; kind < KINDS; kind++)
+		id16_text(&(struct id16){UINT64_MAX, UINT64_MAX}, p->kinds[kind].before);
+	do {
+		err = compare_page(&page, p, &more);
+		arena_reset(page.arena);
+	} while (!err && more);
+	arena_free(page.arena);
+	return err;
+}
+
+/* Nobody asks for what is older than the rows that are compared. */
+static void
+forget_old(void)
+{
+	int64_t known = idset_bound(&sweep.seen, MOST_SEEN);
+	bool freed = known > 0;
+
+	for (int kind = 0; kind < KINDS; kind++)
+		raise_floor(kind, known);
+	freed |= idset_forget(
+	    &sweep.seen, since(EVENTS) < since(MESSAGES) ? since(EVENTS) : since(MESSAGES));
+	if (freed)
+		malloc_trim(0);
 }
 
 /* Find what is missing, with p->oldest the moment before which nothing is. */
 static int
 find_missing(struct req *r, struct pass *p)
 {
-	struct db_res *horizon, *recent;
+	struct db_res *horizon;
 	int err;
 
-	/* The horizon first: what it does not speak of is visible to the second statement. */
-	if ((err = sql_jobs_horizon(r, &horizon)) ||
-	    (err = sql_jobs_recent(
-		 r, &recent, since(r, EVENTS), db_int_text(r, p->most), since(r, MESSAGES))))
+	/* The horizon first: what it does not speak of is visible to the statements that follow. */
+	if ((err = sql_jobs_horizon(r, &horizon)))
 		return err;
 	p->oldest = db_int(horizon, 0, "horizon");
-	compare(p, EVENTS, db_get(recent, 0, "events"));
-	compare(p, MESSAGES, db_get(recent, 0, "messages"));
+	forget_old();
+	if ((err = compare_all(r, p))) {
+		idmap_free(&p->missing);
+		return err;
+	}
 	idmap_free(&sweep.missing);
 	sweep.missing = p->missing;
-	sweep.seen.floor = sweep.place.swept - 2 * conf_int("jobs.sweep") * 1000;
 	sweep.primed = true;
-	if (++sweep.passes % TRIM_PASSES == 0) {
-		idmap_trim(&sweep.seen);
-		malloc_trim(0);
-	}
 	return 0;
 }
 
@@ -181,7 +252,7 @@ due(struct req *r, int64_t now, struct id16 **out, bool *more)
 	for (size_t i = 0; i < sweep.missing.room; i++) {
 		const struct idmap_entry *e = &sweep.missing.table[i];
 
-		if (e->used && now - e->value >= GRACE_MS)
+		if (e->value && now - e->value >= GRACE_MS)
 			ids[n++] = e->id;
 	}
 	qsort(ids, n, sizeof *ids, compare_ids);
@@ -246,9 +317,10 @@ repeat(struct req *r, const struct id16 *ids, int n, int64_t now)
 	if (sql_jobs_events(r, &events, list) || sql_jobs_messages(r, &messages, list))
 		return -1;
 	queued = queue_in_order(r, events, messages, order);
-	event_publish(&r, 1);
+	if (event_publish_wait(r))
+		return -1;
 	for (int i = 0; i < queued; i++) {
-		if (!cache_str(i)) /* XADD answers the entry's id */
+		if (!cache_str(i))
 			continue;
 		idmap_put(&sweep.missing, &order[i], now); /* until it is read in the stream */
 		took++;

@@ -97,8 +97,9 @@ append_event(const struct event *ev, const char *keep)
 	cache_argv(argc, argv, NULL);
 }
 
-void
-event_publish(struct req **r, int n)
+/* The events of n requests, as commands; how many. */
+static int
+append_all(struct req **r, int n)
 {
 	char keep[24];
 	int queued = 0;
@@ -111,8 +112,22 @@ event_publish(struct req **r, int n)
 		r[i]->events = NULL;
 		r[i]->events_tail = NULL;
 	}
+	return queued;
+}
+
+void
+event_publish(struct req **r, int n)
+{
+	int queued = append_all(r, n);
+
 	/* Not waited for: the rows are committed, and what is lost now the sweeper adds as it would
 	 * a moment later. */
 	if (queued && cache_send())
 		log_warn("events left to the sweeper", "count", db_int_text(r[0], queued));
+}
+
+int
+event_publish_wait(struct req *r)
+{
+	return append_all(&r, 1) ? cache_flush() : 0;
 }

@@ -40,5 +40,8 @@ void event_queue(struct req *r, const struct event *ev);
 void event_queue_json(struct req *r, const char *json_text);
 /* Publish the queued events of n requests in one pipeline.  A failure is logged and left to the sweeper. */
 void event_publish(struct req **r, int n);
+/* Publish those of one request and wait until Redis has them: 0 or ERR_UNAVAILABLE.  cache_str(i) is then the id of the
+ * entry of the i-th event, NULL when Redis refused it. */
+int event_publish_wait(struct req *r);
 
 #endif

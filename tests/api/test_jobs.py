@@ -2,8 +2,10 @@
 
 Its farm is its own: services come and go here, and its settings are short.
 """
+import collections
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -192,6 +194,53 @@ def test_a_message_that_commits_late_is_not_left_out(farm, alice, bob):
         time.sleep(farm.seconds("jobs.sweep") + 7)
     connection.close()
     in_stream(farm, message)
+
+
+def memory(pid):
+    """Megabytes that are the process's own share (PSS)."""
+    return int(re.search(r"^Pss:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) / 1024
+
+
+def burst(farm, events, lose, look):
+    """Events as apps tell them, rows first and entries second, but for one in so many; the ids of those."""
+    lost = []
+    connection = farm.database()
+    with connection, connection.cursor() as cursor:
+        for _ in range(events // 500):
+            cursor.execute("SELECT array_agg(emit('test.burst', NULL, NULL, ARRAY[uuid7()], '{}') ->> 'id') AS ids"
+                           " FROM generate_series(1, 500)")
+            connection.commit()
+            pipe, ids = farm.redis.pipeline(transaction=False), cursor.fetchone()["ids"]
+            for place, event in enumerate(ids):
+                if place % lose:
+                    pipe.xadd("rt", {"id": event, "t": "test.burst", "to": event, "j": "{}"})
+                else:
+                    lost.append(event)
+            pipe.execute()
+            look()
+    connection.close()
+    return lost
+
+
+def test_a_burst_costs_little_memory_and_gives_it_back(farm):
+    """The ids of all that is in the stream are remembered, but not for longer than rows are compared."""
+    time.sleep(3 * farm.seconds("jobs.tick"))
+    repeated = 'rookery_jobs_rows_total{job="sweep"}'
+    pid, counted, seen, stream = farm.pid("jobs"), metric(farm, repeated), [], {}
+
+    def look():
+        seen.append(memory(pid))
+        stream.update(farm.redis.xrange("rt", f"({next(reversed(stream))}" if stream else "-"))
+    before = memory(pid)
+    lost = burst(farm, 100000, 250, look)
+    eventually(lambda: metric(farm, repeated) >= counted + len(lost), 2 * SWEPT)
+    assert max(seen) < before + 6, f"{before:.1f} MB before, {max(seen):.1f} MB at most"
+    eventually(lambda: memory(pid) < before + 1, farm.seconds("jobs.sweep") + 25)
+    look()
+    times = collections.Counter(fields["id"] for fields in stream.values())
+    assert len(lost) == 400 and all(times[event] == 1 for event in lost)
+    assert [event for event, n in times.items() if n > 1] == []
+    assert metric(farm, repeated) == counted + len(lost)
 
 
 # ---- what has had its time ------------------------------------------------------------------------

@@ -161,6 +161,8 @@ SPECIAL = {
     "contact_add.most": 100000,
     "jobs_recent.events": "SELECT extract(epoch FROM max(created_at))::bigint * 1000 - 20000 FROM event",
     "jobs_recent.messages": "SELECT extract(epoch FROM max(created_at))::bigint * 1000 - 20000 FROM message",
+    "jobs_recent.events_before": "ffffffff-ffff-ffff-ffff-ffffffffffff", "jobs_recent.events_page": 500,
+    "jobs_recent.messages_before": "ffffffff-ffff-ffff-ffff-ffffffffffff", "jobs_recent.messages_page": 500,
     "purge_events.swept": "SELECT extract(epoch FROM now())::bigint * 1000",
     "purge_events.keep": 1000,
     "versions": "SELECT member_version::bigint FROM conversation WHERE id = %(conversation_id)s",

@@ -8,6 +8,7 @@ check/test_http check/test_sms: HOUSE_LIBS += -lssl
 TEST_EXTRA_test_blob = fcgi-apps/sentinal/uploads/piece.c
 
 TEST_EXTRA_test_jobs_idmap = jobs/idmap.c
+TEST_EXTRA_test_jobs_idset = jobs/idset.c jobs/idmap.c
 
 # Pure parts of the relay.
 TEST_EXTRA_test_ws_frame = wsrelay/ws_frame.c wsrelay/utf8.c wsrelay/map.c wsrelay/deflate.c wsrelay/frame.c
