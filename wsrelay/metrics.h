@@ -37,7 +37,7 @@ struct metrics { /* words of 64 bits only, up to .closed */
 	uint64_t member_hits, member_misses;
 	uint64_t calls, calls_retried, calls_failed, calls_late, calls_abandoned;
 	uint64_t answers[6]; /* to clients, by the first digit of the status */
-	uint64_t queue_out, acks;
+	uint64_t queue_out, acks, acks_elsewhere, queue_looks;
 	uint64_t typing_lookups;
 	uint64_t now_in, now_out; /* typing and presence, between relays */
 	struct histogram delay;   /* from XADD to the log */

@@ -157,6 +157,10 @@ calls(struct buf *out, const struct metrics *m, const struct gauges *g)
 	histogram(out, "call_seconds", "From a request of a client to its answer", &m->calling);
 	counter(out, "queue_out_total", "Messages sent from devices' queues", m->queue_out);
 	counter(out, "acks_total", "Messages acknowledged over sockets", m->acks);
+	counter(out, "acks_elsewhere_total", "Found acknowledged, or gone, behind a full window",
+	    m->acks_elsewhere);
+	counter(out, "queue_looks_total", "Times all in flight were looked up for that",
+	    m->queue_looks);
 	counter(out, "typing_lookups_total", "Times the database was asked who may type where",
 	    m->typing_lookups);
 	counter(out, "now_in_total", "Typing and presence read", m->now_in);

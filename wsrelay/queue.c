@@ -1,4 +1,4 @@
-/* queue: see queue.h.  Acknowledgements are in queue_ack.c. */
+/* queue: see queue.h.  Acknowledgements are in queue_ack.c and queue_elsewhere.c. */
 #include "queue.h"
 
 #include <endian.h>
@@ -99,6 +99,7 @@ queue_landed(struct queue *q, struct uid message)
 		q->flight = NULL;
 		q->flight_cap = 0;
 	}
+	queue_opened(q);
 	deliver_mark(q->conn); /* there is room again, for the log or the queue */
 }
 
@@ -152,7 +153,10 @@ queue_judge(struct conn *c, const struct rt_event *ev, uint64_t place, uint32_t 
 		queue_losing(c);
 		return QUEUE_WAIT;
 	}
-	return q->flying + in_batch < window() ? QUEUE_SEND : QUEUE_WAIT;
+	if (q->flying + in_batch < window())
+		return QUEUE_SEND;
+	queue_full(q);
+	return QUEUE_WAIT;
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */
@@ -163,9 +167,13 @@ want(struct queue *q)
 {
 	struct conn *c = q->conn;
 
-	if (!q->draining || q->wanted || q->asking || q->flying >= window() ||
-	    c->state != CONN_LIVE || (c->out && c->out->n > c->out->at))
+	if (!q->draining || q->wanted || q->asking || c->state != CONN_LIVE ||
+	    (c->out && c->out->n > c->out->at))
 		return;
+	if (q->flying >= window()) {
+		queue_full(q);
+		return;
+	}
 	q->wanted = true;
 	q->next_wanted = NULL;
 	*all.wanted_tail = q;
@@ -348,6 +356,7 @@ queue_forget(struct conn *c)
 		if (all.asked[i] == q)
 			all.asked[i] = NULL;
 	queue_ack_forget(q);
+	queue_elsewhere_forget(q);
 	recent_free(&q->seen);
 	free(q->flight);
 	free(q);
@@ -358,4 +367,5 @@ void
 queue_start(void)
 {
 	all.retry.fire = on_retry;
+	queue_elsewhere_start();
 }

@@ -1,5 +1,5 @@
 /*
- * queue_state: what queue.c and queue_ack.c know of a client's queue; nobody else looks inside.
+ * queue_state: what queue*.c know of a client's queue; nobody else looks inside.
  */
 #ifndef WSRELAY_QUEUE_STATE_H
 #define WSRELAY_QUEUE_STATE_H
@@ -36,6 +36,15 @@ struct queue {
 	struct recent seen; /* sent out of the database: the log may bring them again */
 	struct queue *next_wanted;
 
+	/* queue_elsewhere.c: something waits behind its full window. */
+	bool full;
+	bool marked;        /* .mark is known */
+	bool suspect;       /* one of those in flight may have been acknowledged */
+	uint64_t mark[2];   /* as the database answered */
+	int full_pause;     /* ms, the next time */
+	int64_t full_until; /* loop_now() from which the database may be asked */
+	struct queue *next_full;
+
 	/* Acknowledgements: those at first are with the app, the others wait. */
 	struct uid *acks;
 	uint32_t n_acks, acks_cap, n_called;
@@ -51,5 +60,10 @@ void queue_flies(struct queue *q, struct uid message);
 /* It is in flight no more. */
 void queue_landed(struct queue *q, struct uid message);
 void queue_ack_forget(struct queue *q);
+/* Something waits behind its full window: see what was acknowledged elsewhere, until it opens. */
+void queue_full(struct queue *q);
+void queue_opened(struct queue *q);
+void queue_elsewhere_start(void);
+void queue_elsewhere_forget(struct queue *q);
 
 #endif

@@ -11,6 +11,8 @@ from lib.devices import add_device
 from lib.farm import Farm, eventually
 from lib.live import Live, Raw
 from lib.people import Account
+from lib.relay import counter
+from lib.sentinal import User
 
 FORBIDDEN = 4403
 TEXT = 1
@@ -246,6 +248,83 @@ def test_no_more_are_in_flight_than_the_window_allows(alice, bob):
         ack(live, *messages(live))
         eventually(lambda: len(messages(live)) == len(sent + more) or None)
         assert messages(live) == sent + more
+
+
+def test_acknowledging_over_rest_opens_the_window(alice, bob):
+    """The relay is not told of it, and what waits comes all the same: out of the queue, and what is new."""
+    sent = say_many(alice, bob, WINDOW + 40)
+    with with_queue(bob) as live:
+        eventually(lambda: len(messages(live)) == WINDOW or None)
+        live.never("message.new", messageId=sent[WINDOW])
+        bob.post("/queues/ack", {"queueIds": sent[5:25]})
+        eventually(lambda: len(messages(live)) == WINDOW + 20 or None)
+        live.never("queue.empty")
+        bob.post("/queues/ack", {"queueIds": sent[:5] + sent[25:200]})
+        live.wait_for("queue.empty")
+        assert messages(live) == sent
+
+        more = say_many(alice, bob, WINDOW)
+        eventually(lambda: len(messages(live)) == WINDOW + 200 or None)
+        live.never("message.new", messageId=more[160])
+        bob.post("/queues/ack", {"queueIds": messages(live)[200:]})
+        eventually(lambda: messages(live) == sent + more or None)
+    assert waiting(bob) == len(more) - 160
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A farm with a window of four messages."""
+    with Farm.private(LIMIT_AUTH="5000/60", RELAY_QUEUE_WINDOW="4") as farm:
+        yield farm
+
+
+def test_a_device_that_never_acknowledges_over_its_socket_gets_everything(narrow):
+    """What the account's first device has received already is told to nobody when the second one has it."""
+    alice, bob = Account.register(narrow), Account.register(narrow)
+    tablet = add_device(bob)
+    sent = say_many(alice, bob, 6)
+    bob.post("/queues/ack", {"queueIds": sent})
+    with with_queue(tablet) as live:
+        done = 0
+        while len(sent) < 40:
+            eventually(lambda: len(messages(live)) >= min(done + 4, len(sent)) or None)
+            tablet.post("/queues/ack", {"queueIds": messages(live)[done:]})
+            done = len(messages(live))
+            sent += say_many(alice, bob, 3)
+            bob.post("/queues/ack", {"queueIds": sent[-3:]})
+        eventually(lambda: messages(live) == sent or None)
+
+
+def test_the_window_opens_for_a_client_of_another_surface(narrow):
+    """Sentinal has no acknowledgement of its own: "message:delivered" is its operation."""
+    ann, ben = User.register(narrow), User.register(narrow)
+    talk = ann.direct(ben)
+    sent = [ann.say(talk, ben)["id"] for _ in range(9)]
+    with Live(f"ws://{ben.site.host}:{ben.site.port}/v1/ws") as live:
+        live.send({"type": "auth", "token": ben.token, "queue": True})
+        for one in sent:
+            live.wait_for("message:new", message_id=one)
+            live.send({"type": "message:delivered", "message_id": one})
+        live.wait_for("queue:empty")
+
+
+def test_a_window_that_stays_full_costs_little(narrow):
+    """Its messages are looked up once, and again when something was acknowledged, also after a change of processes."""
+    alice, bob = Account.register(narrow), Account.register(narrow)
+    sent = say_many(alice, bob, 6)
+    looks, found = counter(narrow, "queue_looks_total"), counter(narrow, "acks_elsewhere_total")
+    with with_queue(bob) as live:
+        eventually(lambda: messages(live) == sent[:4] or None)
+        time.sleep(3)
+        assert counter(narrow, "queue_looks_total") == looks + 1
+        assert narrow.rookery("restart", "relay").returncode == 0
+        eventually(lambda: counter(narrow, "queue_looks_total") == looks + 2 or None)
+        bob.post("/queues/ack", {"queueIds": sent[1:4]})
+        live.wait_for("queue.empty")
+        assert messages(live) == sent and counter(narrow, "acks_elsewhere_total") == found + 3
+        live.wait_for("message.new", messageId=alice.say(bob)["messageId"])
+        time.sleep(1)
+        assert counter(narrow, "queue_looks_total") == looks + 3, "nothing waits behind the full window"
 
 
 def test_a_session_that_ends_is_ended_also_while_it_waits(farm, alice, bob):
