@@ -98,8 +98,8 @@ const struct setting conf_table[] = {
 	LIMIT("limit.invitations", "20/3600", "Invitations sent to people without an account"),
 	LIMIT("limit.qr", "30/3600", "QR codes made"),
 	LIMIT("limit.health", "0", "Health checks and metrics"),
-	LIMIT("limit.presence", "2000/60", "People that a connection begins to follow"),
-	LIMIT("limit.typing", "120/60", "Typing that is told to others, for each connection"),
+	LIMIT("limit.presence", "2000/60", "People that an account begins to follow, in each relay process"),
+	LIMIT("limit.typing", "120/60", "Typing of an account that is told to others, in each relay process"),
 	LIMIT("limit.media", "120/60", "Uploads and downloads"),
 
 	LIMIT("limit.sentinal.general", "100/60", "Surface sentinal: operations of no other class"),

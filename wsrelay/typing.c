@@ -49,7 +49,6 @@ struct typer {             /* a connection in a conversation */
 struct typing { /* of a connection */
 	struct typer *typers;
 	int n;
-	struct budget budget; /* of what is told to others */
 };
 
 static struct {
@@ -115,7 +114,7 @@ tell(struct typer *t)
 	t->ends = loop_now() + lasts;
 	if (t->typing && loop_now() - t->told < lasts / 2)
 		return;
-	if (!budget_spend(&t->conn->typing->budget, "typing", 1))
+	if (!budget_spend(t->conn->account->id, BUDGET_TYPING, 1))
 		return;
 	set_typing(t, true);
 	publish(t, "typing.started");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "account.h"
 #include "arena.h"
+#include "budget.h"
 #include "clock.h"
 #include "conf.h"
 #include "conn.h"
@@ -319,7 +320,7 @@ watch_subscribe(struct conn *c, const struct command *command, const json_t *fie
 	if (json_array_size(list) > most || have + new_among(c, list) > most)
 		return (struct command_fault){
 		    ERR_UNPROCESSABLE, command->arg[0], "are more than a connection may follow"};
-	if (!budget_spend(&watch_of(c)->budget, "presence", (int64_t)json_array_size(list)))
+	if (!budget_spend(c->account->id, BUDGET_PRESENCE, (int64_t)json_array_size(list)))
 		return (struct command_fault){ERR_RATE_LIMITED, NULL, "Too many in a short time"};
 	for (size_t i = 0; i < json_array_size(list); i++)
 		watch_follow(c, id_at(list, i));

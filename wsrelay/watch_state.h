@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "budget.h"
 #include "uid.h"
 
 struct conn;
@@ -35,8 +34,7 @@ struct watcher { /* of a connection */
 	struct conn *conn;
 	struct pair *pairs;
 	int n;
-	struct budget budget; /* of people followed */
-	bool begun;           /* its partners were asked for */
+	bool begun; /* its partners were asked for */
 	struct watcher *next_wanting;
 	bool wanting;
 };

@@ -19,5 +19,7 @@ TEST_EXTRA_test_ws_realtime = wsrelay/realtime.c
 TEST_EXTRA_test_ws_fcgi = wsrelay/fcgi_wire.c wsrelay/map.c
 TEST_EXTRA_test_ws_order = wsrelay/order.c wsrelay/order_lane.c wsrelay/cursor.c wsrelay/rt_event.c wsrelay/recent.c \
 	wsrelay/map.c wsrelay/utf8.c wsrelay/uid.c
+TEST_EXTRA_test_ws_budget = wsrelay/budget.c wsrelay/map.c
+TEST_EXTRA_test_ws_tables = wsrelay/recent.c wsrelay/map.c
 TEST_EXTRA_test_ws_comeback = wsrelay/capacity.c wsrelay/limits.c wsrelay/share.c wsrelay/tally.c
 TEST_EXTRA_test_ws_order_again = $(TEST_EXTRA_test_ws_order)
