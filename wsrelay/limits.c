@@ -116,30 +116,68 @@ in_minute(int64_t left, uint32_t after)
 	return (struct limits_time){begin, begin + MINUTE_MS - MARGIN_MS};
 }
 
-/* Places are given out in the order in which they are told, so many for each minute; what is left
- * of one that is nearly over is passed over.  Where all fit into any one minute there is nothing to
- * be told.  Who only may be cut off is told for the case that it and all others are now. */
+/* How many of an account's places in that minute are taken or promised. */
+static uint32_t
+taken(uint64_t key, uint32_t after)
+{
+	return tally_told(TALLY_ACCOUNT, key, after) +
+	       (after ? 0 : tally_fresh(TALLY_ACCOUNT, key));
+}
+
+/* In which minute after this one there will have been room for so many, beside those promised. */
+static uint32_t
+minutes_for(uint64_t key, uint32_t n, uint32_t fresh)
+{
+	uint32_t room = 0;
+
+	for (uint32_t after = 1; after < TALLY_MINUTES; after++) {
+		uint32_t gone = taken(key, after);
+
+		room += gone < fresh ? fresh - gone : 0;
+		if (room >= n)
+			return after;
+	}
+	return TALLY_MINUTES - 1 + (n - room + fresh - 1) / fresh;
+}
+
+/* The first minute from that one on that has a place. */
+static uint32_t
+next_place(uint64_t key, uint32_t after, uint32_t fresh)
+{
+	const uint32_t last = TALLY_MINUTES - 1;
+
+	while (after < last && taken(key, after) >= fresh)
+		after++;
+	return after < last ? after : last + taken(key, last) / fresh;
+}
+
+/* Places are given out in the order in which they are told, so many for each minute; of one that is
+ * nearly over none is.  Where all fit into this minute and the next one there is nothing to be
+ * told.  Who only may be cut off is told for the case that it and all others are now. */
 struct limits_time
 limits_comeback(int dialect, uint64_t key, bool leaving)
 {
 	const struct limits_time any = {0, INT64_MAX};
-	uint32_t fresh = key ? setting(dialect, "new_per_account") : 0, open, used;
+	uint32_t fresh = key ? setting(dialect, "new_per_account") : 0, open, after;
 	int64_t left = tally_minute_left();
+	bool now, fits;
 
 	if (!fresh)
 		return any;
 	open = tally_count(TALLY_ACCOUNT, key);
-	used = tally_fresh(TALLY_ACCOUNT, key) + tally_told(TALLY_ACCOUNT, key);
+	open = open ? open : 1;
+	now = taken(key, 0) + open <= fresh;
+	fits = now && taken(key, 1) + open <= fresh;
+	now = now && left > 2 * MARGIN_MS;
 	if (leaving)
-		tally_tell(TALLY_ACCOUNT, key);
-	if (used + (open ? open : 1) <= fresh)
+		after = fits ? 0 : next_place(key, left <= 2 * MARGIN_MS, fresh);
+	else
+		after = fits || now ? 0 : minutes_for(key, open, fresh);
+	if (leaving)
+		tally_tell(TALLY_ACCOUNT, key, after);
+	if (fits)
 		return any;
-	if (!leaving)
-		return in_minute(left, 1 + (open ? open - 1 : 0) / fresh);
-	for (; used < fresh && left <= 2 * MARGIN_MS; used++)
-		tally_tell(TALLY_ACCOUNT, key);
-	return used < fresh ? (struct limits_time){0, left - MARGIN_MS}
-			    : in_minute(left, used / fresh);
+	return after ? in_minute(left, after) : (struct limits_time){0, left - MARGIN_MS};
 }
 
 /* A bucket of as much as comes in 50 ms, this process's part of the whole. */

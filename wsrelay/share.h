@@ -33,8 +33,8 @@ struct tally {
 	uint32_t key;
 	uint32_t n : 20;     /* connections now */
 	uint32_t fresh : 12; /* that came in .minute */
-	uint16_t minute;
-	uint16_t told; /* in .minute, to come back in it or later */
+	uint64_t minute : 16;
+	uint64_t told : 48; /* to come back in .minute, and in those after it: tally.c */
 };
 
 struct share_slot {

@@ -5,7 +5,7 @@
 #include "loop.h"
 #include "share.h"
 
-enum { PROBES = 16 };
+enum { PROBES = 16, TOLD_BITS = 12, TOLD_MOST = (1 << TOLD_BITS) - 1 };
 
 static uint16_t
 this_minute(void)
@@ -33,12 +33,29 @@ tally_minute_left(void)
 	return 60000 - loop_now() % 60000;
 }
 
+/* Who was told, a number for each minute from this one on: those of minutes that are over go. */
+static uint64_t
+told_now(const struct tally *t)
+{
+	uint16_t over = (uint16_t)(this_minute() - t->minute);
+
+	return over < TALLY_MINUTES ? t->told >> (over * TOLD_BITS) : 0;
+}
+
+static uint32_t
+told_for(const struct tally *t, uint32_t after)
+{
+	return (uint32_t)(told_now(t) >> (after * TOLD_BITS)) & TOLD_MOST;
+}
+
 /* Counts of a minute begin with it. */
 static void
 turn_minute(struct tally *t)
 {
-	if (t->minute != this_minute())
-		t->fresh = t->told = 0;
+	if (t->minute == this_minute())
+		return;
+	t->fresh = 0;
+	t->told = told_now(t);
 	t->minute = this_minute();
 }
 
@@ -51,7 +68,7 @@ place(enum tally_kind kind, uint64_t key)
 
 	for (uint64_t i = 0; !t && i < PROBES; i++) {
 		t = &table[(key + i) & (share->tally_size - 1)];
-		if (t->n || t->minute == this_minute()) {
+		if (t->n || t->minute == this_minute() || told_now(t)) {
 			t = NULL;
 			continue;
 		}
@@ -76,15 +93,16 @@ tally_add(enum tally_kind kind, uint64_t key, bool fresh)
 }
 
 void
-tally_tell(enum tally_kind kind, uint64_t key)
+tally_tell(enum tally_kind kind, uint64_t key, uint32_t after)
 {
 	struct tally *t = place(kind, key);
 
 	if (!t)
 		return;
 	turn_minute(t);
-	if (t->told < UINT16_MAX)
-		t->told++;
+	after = after < TALLY_MINUTES ? after : TALLY_MINUTES - 1;
+	if (told_for(t, after) < TOLD_MOST)
+		t->told += 1ull << (after * TOLD_BITS);
 }
 
 void
@@ -109,29 +127,28 @@ tally_count(enum tally_kind kind, uint64_t key)
 	return n;
 }
 
-/* Of all processes, what was counted in this minute. */
-static uint32_t
-in_minute(enum tally_kind kind, uint64_t key, bool told)
+uint32_t
+tally_fresh(enum tally_kind kind, uint64_t key)
 {
 	uint32_t n = 0;
 
 	for (int i = 0; i < SHARE_SLOTS; i++) {
 		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
 
-		if (t && t->minute == this_minute())
-			n += told ? t->told : t->fresh;
+		n += t && t->minute == this_minute() ? t->fresh : 0;
 	}
 	return n;
 }
 
 uint32_t
-tally_fresh(enum tally_kind kind, uint64_t key)
+tally_told(enum tally_kind kind, uint64_t key, uint32_t after)
 {
-	return in_minute(kind, key, false);
-}
+	uint32_t n = 0;
 
-uint32_t
-tally_told(enum tally_kind kind, uint64_t key)
-{
-	return in_minute(kind, key, true);
+	for (int i = 0; i < SHARE_SLOTS; i++) {
+		struct tally *t = share->slot[i].pid ? find(i, kind, key) : NULL;
+
+		n += t ? told_for(t, after) : 0;
+	}
+	return n;
 }

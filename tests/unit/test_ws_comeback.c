@@ -82,7 +82,7 @@ set_up(void **state)
 struct account_of_many {
 	uint64_t key;
 	int64_t at[MOST]; /* when it comes */
-	int n, refused;
+	int n, came, refused;
 };
 
 /* A relay's process, and the account as another one each time. */
@@ -93,6 +93,7 @@ begin(struct account_of_many *a, int n, int64_t now)
 
 	clock_ms = now;
 	memset(share->slot, 0, sizeof(share->slot));
+	memset(share->tally, 0, (size_t)2 * TALLY_KINDS * share->tally_size * sizeof(struct tally));
 	share_take(0, 0);
 	randombytes_buf(&id, sizeof(id));
 	*a = (struct account_of_many){.key = limits_account(0, id), .n = n};
@@ -106,21 +107,41 @@ compare(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-/* Everybody comes when told; whoever is refused is told anew, and counted. */
+/* Until then everybody comes when told; whoever is refused is told anew, and counted. */
 static void
-come_back(struct account_of_many *a)
+come_until(struct account_of_many *a, int64_t end)
 {
-	for (int i = 0; i < a->n; i++) {
-		qsort(a->at + i, (size_t)(a->n - i), sizeof(a->at[0]), compare);
-		clock_ms = a->at[i];
+	while (a->came < a->n) {
+		int64_t *next = a->at + a->came;
+
+		qsort(next, (size_t)(a->n - a->came), sizeof(*next), compare);
+		if (*next > end)
+			break;
+		clock_ms = *next;
 		if (!limits_account_full(0, a->key)) {
 			tally_add(TALLY_ACCOUNT, a->key, true);
+			a->came++;
 			continue;
 		}
 		a->refused++;
-		a->at[i] = clock_ms + capacity_delay_ms(0, a->key, true);
+		*next = clock_ms + capacity_delay_ms(0, a->key, true);
 		assert_true(a->refused < 10 * MOST);
-		i--;
+	}
+}
+
+static void
+come_back(struct account_of_many *a)
+{
+	come_until(a, INT64_MAX);
+}
+
+/* So many more are sent away now. */
+static void
+send_away(struct account_of_many *a, int n)
+{
+	for (; n; n--) {
+		a->at[a->n++] = clock_ms + capacity_delay_ms(0, a->key, true);
+		tally_drop(TALLY_ACCOUNT, a->key);
 	}
 }
 
@@ -143,6 +164,40 @@ those_sent_away_are_let_in_when_they_come_as_told(void **state)
 		come_back(&a);
 		assert_int_equal(a.refused, 0);
 		assert_int_equal(tally_count(TALLY_ACCOUNT, a.key), a.n);
+	}
+}
+
+/* Some are sent away in a minute whose places are gone, and the others in one after it, by another
+ * process, perhaps before those of the first have come. */
+static void
+those_told_in_the_minute_before_have_their_places(void **state)
+{
+	struct account_of_many a;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		int first = 1 + (int)randombytes_uniform(15);
+		int second = 1 + (int)randombytes_uniform(15);
+
+		begin(&a, 0, MINUTE * 100 + randombytes_uniform(MINUTE));
+		share_take(1, 1);
+		for (int i = 0; i < second; i++)
+			tally_add(TALLY_ACCOUNT, a.key, i < 3);
+		share_take(0, 0);
+		for (int i = 0; i < first; i++)
+			tally_add(TALLY_ACCOUNT, a.key, i < LIMIT - 3);
+		send_away(&a, first);
+		if (round % 2) {
+			come_until(&a, MINUTE * 101 + randombytes_uniform(2 * MINUTE));
+			clock_ms += MINUTE * 101 > clock_ms ? MINUTE * 101 - clock_ms : 0;
+		} else {
+			clock_ms = MINUTE * 101;
+		}
+		assert_int_equal(a.refused, 0);
+		share_take(1, 1);
+		send_away(&a, second);
+		come_back(&a);
+		assert_int_equal(a.refused, 0);
 	}
 }
 
@@ -211,6 +266,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(those_sent_away_are_let_in_when_they_come_as_told),
+	    cmocka_unit_test(those_told_in_the_minute_before_have_their_places),
 	    cmocka_unit_test(who_is_refused_is_refused_once),
 	    cmocka_unit_test(whoever_took_the_last_place_is_let_in_in_the_next_minute),
 	    cmocka_unit_test(without_a_limit_only_the_capacity_counts),
