@@ -181,12 +181,12 @@ def test_a_refused_command_is_answered_in_the_surfaces_shape(ann):
 # ---- typing and presence -------------------------------------------------------------------------
 
 
-def test_typing_is_told_to_the_others_and_ends(ann, ben, talk, user):
+def test_typing_is_told_to_the_others_and_ends(farm, ann, ben, talk, user):
     stranger = user()
     with ann.listen() as mine, ben.listen() as live, stranger.listen() as other:
         mine.send({"type": "typing:started", "conversation_id": talk})
         documented(live.wait_for("typing:started"), user_id=ann.id, conversation_id=talk, is_typing=True,
-                   display_name=ann.names["display_name"])
+                   display_name=ann.names["display_name"], expires_in_seconds=farm.seconds("typing.expire"))
         mine.send({"type": "typing:stopped", "conversation_id": talk})
         documented(live.wait_for("typing:stopped"), user_id=ann.id, conversation_id=talk, is_typing=False,
                    display_name=ann.names["display_name"])
