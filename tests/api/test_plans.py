@@ -57,6 +57,7 @@ WIDER = {
     "sentinal/uploads/uploads_stale_delete": (lambda s: 300, "deletes the account's unfinished uploads, of which there is a most"),
     "wsrelay/watch_ask_ASK_PARTNERS": (lambda s: 3 * s.stays, f"the latest of the account's pairs; {STAYS}"),
     "wsrelay/typing_ASK": (lambda s: 8 * s.blocks + s.members, "who of the members blocks the account, or is blocked by it"),
+    "wsrelay/queue_elsewhere_MARKS": (lambda s: 3 * s.stays, "the device's positions, one in each conversation of the account"),
     "wsrelay/queue_LOOK": (lambda s: 6 * s.stays + s.limit ** 2, f"{STAYS}; {PAGE}"),
     "sentinal/conversations/conversation_list": (lambda s: 12 * s.stays, f"page-numbered; {STAYS}"),
     "sentinal/conversations/conversation_search": (lambda s: 12 * s.stays, f"looks for a word among the names of one's own; {STAYS}"),
