@@ -1,4 +1,4 @@
-/* expire: see expire.h.  The rules are functions of sql/007-retention.sql and sql/040-jobs.sql. */
+/* expire: see expire.h.  The rules are functions of sql/functions/retention.sql. */
 #include "expire.h"
 
 #include <stddef.h>

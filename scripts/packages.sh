@@ -6,7 +6,8 @@ PACKAGES_BUILD="gcc g++ make autoconf automake pkg-config libpq-dev libhiredis-d
 PACKAGES_RUN="postgresql-15 redis-server lighttpd runit procps curl python3 python3-websockets python3-nacl"
 PACKAGES_APACHE="apache2-bin"
 PACKAGES_TEST="python3-pytest python3-redis python3-psycopg2 python3-requests python3-jsonschema
-	python3-yaml python3-hypothesis python3-aiosmtpd python3-wsproto python3-cryptography zbar-tools coturn"
+	python3-yaml python3-hypothesis python3-aiosmtpd python3-wsproto python3-cryptography zbar-tools coturn
+	postgresql-15-plpgsql-check"
 PACKAGES_BENCH="wrk gnuplot-nox golang-go golang-github-gin-gonic-gin-dev golang-github-jackc-pgx-v4-dev
 	golang-github-golang-jwt-jwt-dev golang-github-gomodule-redigo-dev golang-github-gorilla-websocket-dev
 	nginx-core libnginx-mod-nchan"

@@ -3,9 +3,9 @@
  *
  * A connection follows at most presence.watch people: those it names, and on request those it wrote
  * with last.  For each the database is asked once whether it may know (presence_may() in
- * sql/050-presence.sql), and again whenever an event says that a block, a contact or a setting has
- * changed between the two; meanwhile nothing is told.  Who may not know hears exactly what one
- *hears of an account that does not exist: nothing.
+ * sql/functions/presence.sql), and again whenever an event says that a block, a contact or a
+ * setting has changed between the two; meanwhile nothing is told.  Who may not know hears exactly
+ * what one hears of an account that does not exist: nothing.
  *
  *	{.type = "presence.subscribe", .local = watch_subscribe, .arg = {"userIds"}},
  *	{.type = "presence.unsubscribe", .local = watch_unsubscribe, .arg = {"userIds"}},

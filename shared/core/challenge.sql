@@ -1,4 +1,4 @@
--- PINs asked of an account: two_factor (six digits) and pin; see sql/020-signin.sql.
+-- PINs asked of an account: two_factor (six digits) and pin; see sql/functions/signin.sql.
 
 -- name: challenge_take :one
 SELECT hash, attempts_left, next_at, greatest(1, ceil(extract(epoch FROM next_at - clock_timestamp())))::bigint AS wait

@@ -1,4 +1,4 @@
--- Messages: sending; see sql/005-messages.sql for what the function does.
+-- Messages: sending; see sql/functions/messages.sql for what the function does.
 
 -- name: message_send :many
 SELECT item, status, message_id, conversation_id, seq, member_version, created_at, conversation_kind,
@@ -8,7 +8,7 @@ FROM message_send(:ids::uuid[], :senders::uuid[], :devices::uuid[], :conversatio
 	:ttls::integer[], :expires::timestamptz[], :replies::uuid[], :mentions::text[]);
 
 -- name: message_send_sealed :one
--- One message, encrypted for each device alone; see sql/101-sealed-messages.sql.
+-- One message, encrypted for each device alone; see sql/functions/sealed-messages.sql.
 SELECT status, problem, message_id, conversation_id, seq, member_version, created_at, conversation_kind, recipients,
 	missing, stale, bodies
 FROM message_send_sealed(:newid::uuid, :me::uuid, :device::uuid, :conversation::uuid, :recipient::uuid, :clientId, :kind,

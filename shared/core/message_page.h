@@ -1,7 +1,7 @@
 /*
  * message_page: pages of messages, written into replies from the rows of a :binary query.
  *
- * A row is the type message_row of sql/190-message-rows.sql.  Written is the object that
+ * A row is the type message_row of sql/tables/008-messages.sql.  Written is the object that
  * message_json() makes.
  *
  *	struct message_rows rows = message_rows(res);

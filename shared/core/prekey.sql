@@ -1,4 +1,4 @@
--- Key material of devices; the functions are in sql/021-devices.sql.
+-- Key material of devices; the functions are in sql/functions/keys.sql.
 
 -- name: prekey_identity :one
 SELECT identity_key FROM device

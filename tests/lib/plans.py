@@ -68,7 +68,7 @@ def names_in(sql):
         for n, name in zip(re.findall(r"\$(\d+)", call), more.split(",")):
             named[int(n)] = re.sub(r"_id$", "", name.strip()) + "s"
     for function, call in re.findall(r"(\w+)\((\$[^()]*)\)", sql):
-        for file in ROOT.glob("sql/*.sql"):
+        for file in ROOT.glob("sql/*/*.sql"):
             for given in re.findall(rf"CREATE (?:OR REPLACE )?FUNCTION {function}\(([^()]*)\)", file.read_text()):
                 for n, name in zip(re.findall(r"\$(\d+)", call), given.split(",")):
                     named[int(n)] = re.sub(r"^p_", "", name.split()[0])

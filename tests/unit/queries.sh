@@ -6,6 +6,22 @@ PGBIN=/usr/lib/postgresql/15/bin
 [ -x $PGBIN/initdb ] || exit 77
 dir=$(mktemp -d /tmp/rk-queries.XXXXXX) || exit 1
 
+# What scripts/migrate.sh asks of its surroundings.
+die()
+{
+	printf 'queries: %s\n' "$*" >&2
+	exit 1
+}
+
+setting()
+{
+	case $1 in
+	db.host) echo "$dir" ;;
+	db.port) echo 5432 ;;
+	*) echo rookery ;;
+	esac
+}
+
 # PostgreSQL does not run as root.
 as_other()
 {
@@ -35,9 +51,14 @@ as_other $PGBIN/initdb -D "$dir/pg" -U rookery --auth=trust --locale=C.UTF-8 -E 
 rm -f "$dir.log"
 export PGHOST=$dir PGUSER=rookery PGDATABASE=rookery
 $PGBIN/createdb rookery || exit 1
-for file in "$SOURCE"/sql/*.sql; do
-	$PGBIN/psql -XAtq -v ON_ERROR_STOP=1 --single-transaction -f "$file" >/dev/null || exit 1
-done
+ROOT=$SOURCE RUN=$dir
+. "$SOURCE/scripts/migrate.sh"
+migrate_all >"$dir.log" || {
+	cat "$dir.log"
+	rm -f "$dir.log"
+	exit 1
+}
+rm -f "$dir.log"
 
 export ROOKERY_CONF=/dev/null ROOKERY_RUN=$dir ROOKERY_DB_HOST=$dir ROOKERY_DB_USER=rookery ROOKERY_DB_NAME=rookery
 bad=0 n=0

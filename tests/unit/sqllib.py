@@ -19,7 +19,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 
-SQL = Path(__file__).resolve().parents[2] / "sql"
+ROOT = Path(__file__).resolve().parents[2]
 PGBIN = Path(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"))
 Person = namedtuple("Person", "id device")
 
@@ -27,6 +27,18 @@ Person = namedtuple("Person", "id device")
 def as_postgres(*command, **how):
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     return subprocess.run([*prefix, *map(str, command)], check=True, capture_output=True, text=True, **how)
+
+
+def migrate(cluster, root=ROOT):
+    """scripts/migrate.sh with the sql/ of root; the finished process, whose output tells what was applied."""
+    script = """
+        die() { printf '%s\\n' "$*" >&2; exit 1; }
+        setting() { eval "echo \\$DB_${1#db.}"; }
+        . "$ROOT/scripts/migrate.sh"
+        migrate_all || die failed"""
+    where = {"DB_host": cluster["host"], "DB_port": "5432", "DB_user": cluster["user"], "DB_name": cluster["dbname"]}
+    return subprocess.run(["bash", "-uc", script], capture_output=True, text=True,
+                          env={**os.environ, **where, "ROOT": str(root), "PGBIN": str(PGBIN), "RUN": "/run/of/a/farm"})
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +54,10 @@ def cluster():
               "-c deadlock_timeout=200ms"
     as_postgres(PGBIN / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start", cwd=folder)
     try:
-        for file in sorted(SQL.glob("*.sql")):
-            as_postgres("psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-h", folder, "-f", "-", "postgres",
-                        input=file.read_text())
-        yield {"host": str(folder), "user": "postgres", "dbname": "postgres"}
+        parameters = {"host": str(folder), "user": "postgres", "dbname": "postgres"}
+        done = migrate(parameters)
+        assert done.returncode == 0, done.stderr + done.stdout
+        yield parameters
     finally:
         as_postgres(PGBIN / "pg_ctl", "-D", data, "-m", "immediate", "stop", cwd=folder)
         shutil.rmtree(folder)

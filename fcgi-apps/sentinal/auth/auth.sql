@@ -1,4 +1,4 @@
--- Accounts with a password; the rules lie in sql/100-user-names.sql.
+-- Accounts with a password; the rules lie in sql/functions/signin.sql.
 
 -- name: auth_account_new :one
 SELECT account_register(:email, :username, :phone, :passwordHash, :displayName) AS id;

@@ -1,4 +1,4 @@
--- Broadcast lists of the caller; sql/122-broadcasts.sql holds the rules.
+-- Broadcast lists of the caller; sql/functions/broadcasts.sql holds the rules.
 
 -- name: broadcast_create :one
 SELECT (b.list).id, (b.list).name, (b.list).description, (b.list).owner_id, (b.list).recipient_count, (b.list).created_at,

@@ -1,4 +1,4 @@
--- Calls; the rules lie in sql/130-calls.sql and sql/131-call-signals.sql.
+-- Calls; the rules lie in sql/functions/{calls,call-signals}.sql.
 
 -- name: calls_begin :one
 SELECT c.id, c.conversation_id, upper(c.media) AS type, upper(c.status) AS status, c.initiator_id,

@@ -1,4 +1,4 @@
--- What the caller sees of conversations, and does to them; sql/120-conversations-own.sql and the functions group_* hold the rules.
+-- What the caller sees of conversations, and does to them; sql/functions/{conversations,groups,members}.sql hold the rules.
 
 -- name: conversation_list :list
 SELECT v.* FROM conversation_card v

@@ -1,4 +1,4 @@
--- Keys of devices, one by one; the rules lie in sql/112-keys.sql.
+-- Keys of devices, one by one; the rules lie in sql/functions/keys.sql.
 
 -- name: identity_publish :one
 SELECT i.id, :me::uuid AS user_id, i.device_id, i.public_key, i.deactivated_at IS NULL AS is_active, i.created_at

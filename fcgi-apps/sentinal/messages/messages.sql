@@ -1,4 +1,4 @@
--- Messages as this surface shows them; the rules lie in sql/005, 101 and 102.
+-- Messages as this surface shows them; the rules lie in sql/functions/{messages,sealed-messages,histories}.sql.
 
 -- name: message_page :many
 SELECT m.id, m.conversation_id, m.sender_id, m.client_id AS client_message_id, m.seq AS sequence_number,

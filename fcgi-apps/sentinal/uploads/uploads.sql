@@ -1,4 +1,4 @@
--- Uploads; the rules lie in sql/133-uploads.sql.
+-- Uploads; the rules lie in sql/functions/uploads.sql.
 
 -- name: uploads_begin :one
 SELECT u.id, u.file_name, u.size AS file_size, u.mime_type AS content_type, u.account_id AS uploader_id,

@@ -1,4 +1,4 @@
--- The caller's profile, settings, contacts and devices; the rules lie in sql/110-profiles.sql and sql/111-account-erase.sql.
+-- The caller's profile, settings, contacts and devices; the rules lie in sql/functions/{accounts,account-end}.sql.
 
 -- name: user_me :one
 SELECT a.id, a.email, a.username, a.display_name, a.avatar_url, a.info_text AS status, a.bio,

@@ -1,4 +1,4 @@
--- The functions contact_* and invitation_* of sql/022-contacts.sql hold the rules.
+-- sql/functions/contacts.sql holds the rules.
 
 -- name: account_by_phone :one
 SELECT id FROM account WHERE phone = :phone;

@@ -1,4 +1,4 @@
--- The functions group_* and member_end of sql/004-conversations.sql hold the rules.  Settings without a value
+-- sql/functions/{groups,members}.sql hold the rules.  Settings without a value
 -- are shown with what then holds.
 
 -- name: group_create :one
