@@ -18,12 +18,13 @@ psql_quiet()
 	PGOPTIONS="${PGOPTIONS:-} -c client_min_messages=warning" "$PGBIN/psql" -XAtq -v ON_ERROR_STOP=1 "$@"
 }
 
-# What is on record, NAME|CHECKSUM a line.
+# What is on record, NAME|CHECKSUM a line.  Under the lock, for two at once cannot both make the table.
 recorded()
 {
-	psql_quiet -c "CREATE TABLE IF NOT EXISTS schema_migration (
-		name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())" \
-		-c "SELECT name, checksum FROM schema_migration"
+	psql_quiet -c "DO 'BEGIN PERFORM pg_advisory_xact_lock(hashtext(''schema_migration'')); END';
+		CREATE TABLE IF NOT EXISTS schema_migration (
+			name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+		SELECT name, checksum FROM schema_migration"
 }
 
 # The lock is taken first and the list read under it, so two commands at once apply a file once.  A file may drop what files

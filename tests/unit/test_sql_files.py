@@ -1,14 +1,13 @@
 """The files of sql/: where a function stands, whether its body is right, and how the files come into a database."""
 import re
 import shutil
-import threading
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
-from sqllib import ROOT, Session, cluster, migrate  # noqa: F401
+from sqllib import ROOT, Session, at_once, cluster, migrate  # noqa: F401, fixtures
 
 BODIES = (Path(__file__).parent / "bodies.sql").read_text()
 TABLES, FUNCTIONS = ([f"{folder}/{file.stem}" for file in sorted((ROOT / "sql" / folder).glob("*.sql"))]
@@ -120,12 +119,7 @@ def test_everything_is_applied_once_and_told(empty):
 
 
 def test_two_at_once_do_it_once(empty):
-    done = []
-    threads = [threading.Thread(target=lambda: done.append(migrate(empty.where))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    done = at_once(*[lambda: migrate(empty.where)] * 2)
     assert [d.returncode for d in done] == [0, 0], [d.stdout + d.stderr for d in done]
     assert [name for name, _ in records(empty)] == sorted(TABLES + FUNCTIONS)
     assert empty.value("SELECT count(*) FROM sync_epoch") == 1
