@@ -134,12 +134,12 @@ class Farm:
                                 cursor_factory=psycopg2.extras.RealDictCursor)
 
     def sql(self, query, *values):
-        """Rows as dictionaries; [] for a statement that answers none."""
+        """Rows as dictionaries, empty ones for SELECT without columns; [] for a statement that answers none."""
         connection = self.database()
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(query, values or None)
-                return cursor.fetchall() if cursor.description else []
+                return [] if cursor.description is None else cursor.fetchall()
         finally:
             connection.close()
 
