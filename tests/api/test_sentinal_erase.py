@@ -6,7 +6,7 @@ import pytest
 
 from lib.devices import add_device
 from lib.farm import eventually
-from lib.people import Account, public_key
+from lib.people import Account, public_key, refused
 from lib.sentinal import PASSWORD, User, Visitor
 
 
@@ -252,6 +252,32 @@ def test_a_file_that_a_message_shows_stays(farm, ann, alice):
     farm.sql("UPDATE message SET meta = jsonb_build_object('mediaId', %s::text) WHERE id = %s", file["id"], sent["messageId"])
     delete(ann)
     assert farm.sql("SELECT deleted_at FROM media WHERE id = %s", file["id"]) == [{"deleted_at": None}]
+
+
+def rows_naming(farm, someone):
+    """What stands in the database about somebody, by table."""
+    tables = farm.sql("SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'")
+    return {t["t"]: sorted(row["row"] for row in farm.sql(
+        f"SELECT x::text AS row FROM \"{t['t']}\" x WHERE position(%s IN x::text) > 0", someone.id)) for t in tables}
+
+
+def test_whose_token_outlives_the_account_has_none(farm, ann, alice):
+    """As between the commit and the mark that ends the session: the token is good, the account is not there."""
+    profile, settings, receipts, presence = "/users/me", "/users/me/settings", "/users/me/settings/read-receipts", \
+        "/users/me/presence-visibility"
+    with farm.paused("jobs"):  # they would set the mark again
+        delete(ann)
+        farm.redis.delete(f"rev:{ann.session}")
+        before = rows_naming(farm, ann)
+        for method, path, body in (("get", profile, []), ("put", profile, [{"display_name": "late"}]), ("delete", profile, []),
+                                   ("get", settings, []), ("put", settings, [{"theme": "late"}])):
+            assert getattr(ann, method)(path, *body, expect=404)["code"] == "NOT_FOUND"
+        own = as_whatsapp(ann)
+        for method, path, body in (("get", receipts, []), ("put", receipts, [{"globalEnabled": False}]), ("get", presence, []),
+                                   ("put", presence, [{"visibility": "custom", "customAllowList": [alice.id]}]),
+                                   ("put", presence, [{"visibility": "nobody"}])):
+            refused(getattr(own, method)(path, *body, expect=404))
+        assert rows_naming(farm, ann) == before
 
 
 def test_a_lost_mark_in_redis_is_set_again_for_its_sessions(farm, ann):

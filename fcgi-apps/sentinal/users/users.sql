@@ -17,10 +17,13 @@ SELECT a.notifications AS notifications_enabled, coalesce(a.theme, 'system') AS 
 FROM account a WHERE a.id = :me::uuid AND a.deleted_at IS NULL;
 
 -- name: user_settings_change :exec
-SELECT _event FROM account_settings_set(:me::uuid, (
+-- Nobody is told of settings of an account that was deleted while a token of it is still good.
+SELECT s._event
+FROM (SELECT a.id FROM account a WHERE a.id = :me::uuid AND a.deleted_at IS NULL FOR NO KEY UPDATE) own
+CROSS JOIN LATERAL account_settings_set(own.id, (
 	SELECT jsonb_object_agg(n.core, b.value)
 	FROM jsonb_each(:body::jsonb) b JOIN (VALUES ('notifications_enabled', 'notifications'), ('theme', 'theme'),
-		('language', 'language')) AS n (given, core) ON n.given = b.key), :device::uuid);
+		('language', 'language')) AS n (given, core) ON n.given = b.key), :device::uuid) s;
 
 -- ---- contacts --------------------------------------------------------------------------------------
 

@@ -3,9 +3,12 @@ SELECT account_id AS "userId", enabled AS "globalEnabled", overrides AS "convers
 FROM read_receipts_of(:me::uuid);
 
 -- name: read_receipts_set :one
-SELECT account_id AS "userId", enabled AS "globalEnabled", overrides AS "conversationOverrides", updated_at AS "updatedAt"
-FROM read_receipts_set(:me::uuid, :globalEnabled::boolean, coalesce(:conversationOverrides::jsonb, '[]'),
-	:updatedAt::timestamptz);
+-- An account that was deleted while a token of it is still good sets nothing.
+SELECT s.account_id AS "userId", s.enabled AS "globalEnabled", s.overrides AS "conversationOverrides",
+	s.updated_at AS "updatedAt"
+FROM (SELECT a.id FROM account a WHERE a.id = :me::uuid AND a.deleted_at IS NULL FOR UPDATE) own
+CROSS JOIN LATERAL read_receipts_set(own.id, :globalEnabled::boolean, coalesce(:conversationOverrides::jsonb, '[]'),
+	:updatedAt::timestamptz) s;
 
 -- name: presence_visibility_get :one
 SELECT account_id AS "userId", visibility, allowed AS "customAllowListCount", denied AS "customDenyListCount",
@@ -13,13 +16,15 @@ SELECT account_id AS "userId", visibility, allowed AS "customAllowListCount", de
 FROM presence_setting(:me::uuid);
 
 -- name: presence_visibility_set :one
-SELECT account_id AS "userId", visibility, allowed AS "customAllowListCount", denied AS "customDenyListCount",
-	updated_at AS "updatedAt", _event
-FROM presence_set(:me::uuid, :visibility,
+-- As above: a deleted account sets nothing.
+SELECT s.account_id AS "userId", s.visibility, s.allowed AS "customAllowListCount", s.denied AS "customDenyListCount",
+	s.updated_at AS "updatedAt", s._event
+FROM (SELECT a.id FROM account a WHERE a.id = :me::uuid AND a.deleted_at IS NULL FOR NO KEY UPDATE) own
+CROSS JOIN LATERAL presence_set(own.id, :visibility,
 	CASE WHEN :customAllowList::jsonb IS NOT NULL
 		THEN ARRAY(SELECT jsonb_array_elements_text(:customAllowList::jsonb)::uuid) END,
 	CASE WHEN :customDenyList::jsonb IS NOT NULL
-		THEN ARRAY(SELECT jsonb_array_elements_text(:customDenyList::jsonb)::uuid) END, :device::uuid);
+		THEN ARRAY(SELECT jsonb_array_elements_text(:customDenyList::jsonb)::uuid) END, :device::uuid) s;
 
 -- name: presence_allowed :list
 SELECT r.other_id AS "userId", a.display_name AS "displayName", r.created_at AS "createdAt"
