@@ -200,6 +200,7 @@ def test_other_peoples_messages_are_not_there(ann, ben, talk, user):
                                ("GET", "/reactions", None), ("POST", "/reactions", {"emoji": "+"}),
                                ("DELETE", "/reactions", None)]:
         assert stranger.request(method, f"/messages/{sent['id']}{path}", body).status == 404, (method, path)
+        named(getattr(ann, method.lower())(f"/messages/no-id{path}", *([body] if body else []), expect=422), "id")
 
 
 # ---- changing ------------------------------------------------------------------------------------
@@ -278,6 +279,17 @@ def test_reading_and_delivery_are_noted_for_the_sender(farm, ann, ben, talk):
     assert ben.post(f"/messages/{sent['id']}/read") is None
     assert member()["read_seq"] == member()["shown_read_seq"] == 1
     ben.post(f"/messages/{sent['id']}/read")
+
+
+def test_who_has_left_can_still_read_but_tells_nobody(farm, ann, ben):
+    group = ann.group(ben)
+    sent = ann.say(group, ben)
+    ben.delete(f"/conversations/{group}/participants/{ben.id}")
+    assert ben.get(f"/messages/{sent['id']}")["ciphertext"] == text_for(ben.device)
+    with ann.listen() as live:
+        ben.post(f"/messages/{sent['id']}/read", expect=403)
+        live.never("message:read")
+    assert farm.sql("SELECT read_seq FROM member WHERE conversation_id = %s AND account_id = %s", group, ben.id) == [{"read_seq": 0}]
 
 
 # ---- across surfaces -----------------------------------------------------------------------------
