@@ -1,5 +1,7 @@
 """Uploads, the addresses of their contents, and who gets at them."""
 import base64
+import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -132,12 +134,47 @@ def test_what_was_answered_is_on_disk_once_and_for_the_farm_alone(farm, alice):
     assert not list((farm.run / "tmp").glob("*" + media + "*"))
 
 
-def test_an_upload_repeated_with_its_key_is_one(farm, alice):
+WAYS = {"/media/images": PNG, "/media/videos": MP4, "/media": {"mediaType": "document"}}
+
+
+def kept(farm, who):
+    return farm.sql("SELECT count(*) AS n FROM media WHERE account_id = %s", who.id)[0]["n"]
+
+
+@pytest.mark.parametrize("path", WAYS)
+def test_an_upload_repeated_with_its_key_is_one(farm, alice, path):
     key = {"Idempotency-Key": fresh()}
-    first = image(alice, b"once", headers=key)
-    assert image(alice, b"once", headers=key, boundary="another-boundary")["mediaId"] == first["mediaId"]
-    refused(image(alice, b"another", 422, headers=key), "Idempotency-Key")
-    assert farm.sql("SELECT count(*) AS n FROM media WHERE account_id = %s", alice.id)[0]["n"] == 1
+    first = upload(alice, path, b"once", headers=key, **WAYS[path])
+    again = upload(alice, path, b"once", headers=key, boundary="another-boundary", **WAYS[path])
+    assert again["mediaId"] == first["mediaId"]
+    refused(upload(alice, path, b"another", 422, headers=key, **WAYS[path]), "Idempotency-Key")
+    assert kept(farm, alice) == 1
+
+
+@contextlib.contextmanager
+def waiting(farm, way, who, *args, **more):
+    """An upload that waits in the database meanwhile; its answer."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with contextlib.closing(farm.database()) as database, database.cursor() as cursor:
+            cursor.execute("SELECT FROM account WHERE id = %s FOR UPDATE", (who.id,))
+            answer = pool.submit(way, who, *args, **more)
+            eventually(lambda: farm.sql("SELECT FROM pg_locks WHERE NOT granted"))
+            yield answer
+        answer.result()
+
+
+def test_an_upload_that_is_under_way_is_not_begun_again(farm, alice):
+    while len(farm.children(farm.pid("whatsapp-media"))) < 2:  # a slow request calls for another worker
+        with waiting(farm, image, alice, b"slow"):
+            time.sleep(0.2)
+    before = kept(farm, alice)
+    for number, (path, fields) in enumerate(WAYS.items(), 1):
+        key = {"Idempotency-Key": fresh()}
+        with waiting(farm, upload, alice, path, b"once", headers=key, **fields) as first:
+            refused(upload(alice, path, b"once", 409, headers=key, **fields), "Idempotency-Key")
+            assert not first.done() and kept(farm, alice) == before + number - 1
+        assert upload(alice, path, b"once", headers=key, **fields)["mediaId"] == first.result()["mediaId"]
+        assert kept(farm, alice) == before + number
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -312,21 +349,26 @@ def test_an_address_opens_its_file_alone(alice, hundred):
     assert fetch(alice, hundred).body == bytes(range(100))
 
 
+def signed(farm, what, until):
+    """The query of an address, signed as the farm signs: keyed BLAKE2b over what it opens and until when."""
+    key = (farm.run / "keys/media.key").read_bytes()
+    mac = nacl.hash.blake2b(f"{what} {until}".encode(), digest_size=32, key=key, encoder=nacl.encoding.RawEncoder)
+    return f"expires={until}&signature=" + base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
 def test_an_address_ends(farm, alice):
-    """Signed as the farm signs: keyed BLAKE2b over id and expiry."""
     media = image(alice, b"x")["mediaId"]
     about = alice.get(f"/media/{media}")
     ends = int(re.search(r"expires=(\d+)", about["downloadUrl"])[1])
     assert abs(ends - time.time() - farm.seconds("media.url_lifetime")) < 5
-    key = (farm.run / "keys/media.key").read_bytes()
-    assert (farm.run / "keys/media.key").stat().st_mode & 0o777 == 0o600 and len(key) == 32
+    key = (farm.run / "keys/media.key").stat()
+    assert key.st_mode & 0o777 == 0o600 and key.st_size == 32
 
-    def signed(until):
-        mac = nacl.hash.blake2b(f"{media} {until}".encode(), digest_size=32, key=key, encoder=nacl.encoding.RawEncoder)
-        return f"/api/v1/media/{media}/content?expires={until}&signature=" + base64.urlsafe_b64encode(mac).decode().rstrip("=")
-    assert signed(ends) == about["downloadUrl"]
-    refused(fetch(alice, signed(int(time.time()) - 1), 410).json)
-    refused(fetch(alice, signed(0), 410).json)
+    def until(when):
+        return f"/api/v1/media/{media}/content?{signed(farm, media, when)}"
+    assert until(ends) == about["downloadUrl"]
+    refused(fetch(alice, until(int(time.time()) - 1), 410).json)
+    refused(fetch(alice, until(0), 410).json)
 
 
 def test_without_expiry_or_signature_nothing_opens(alice, hundred):
@@ -435,9 +477,11 @@ def test_files_that_nothing_names_are_removed(farm, alice, bob, jobs):
     alice.delete(f"/messages/{sent['id']}", {"scope": "everyone"})
     for media in (named, deleted, unused):
         age(farm, media, 25)
+    url = address(alice, unused)
     jobs()
     eventually(lambda: given_up(farm, deleted) and given_up(farm, unused), within=20)
     alice.get(f"/media/{unused}", 404)
+    refused(fetch(alice, url, 404).json)
     assert blob(farm, unused).exists(), "bytes go an hour later"
     for media in (deleted, unused):
         age(farm, media, 2)

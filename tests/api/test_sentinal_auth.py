@@ -259,6 +259,8 @@ def test_the_health_checks_answer_as_documented(farm):
 
 def test_health_fails_without_redis(farm):
     with farm.paused("redis"):
-        reply = farm.site("sentinal").raw("GET", "/health")
-        assert reply.status == 503 and reply.json["code"] == "UNHEALTHY" and reply.json["success"] is False
+        for path in ("/health", "/readyz"):
+            reply = farm.site("sentinal").raw("GET", path)
+            assert reply.status == 503 and "Redis" in reply.json["error"], reply
+            assert reply.json == {"success": False, "error": reply.json["error"], "code": "UNHEALTHY"}
     eventually(farm.ready)

@@ -446,6 +446,7 @@ def test_who_leaves_the_group_leaves_its_call(farm, ann, ben, cid):
         ann.delete(f"/conversations/{conversation}/participants/{cid.id}")
         live.wait_for("call.participant", 10, accountId=cid.id, participantStatus="left")
     status(ben, call, ben, "JOINED", 403)
+    connect(ben, call, 403)
     signal(ben, ann, call, expect=403)
     assert people(ann, call) == {ann.id: "JOINED", ben.id: "LEFT", cid.id: "LEFT"}
 
@@ -490,6 +491,8 @@ def test_who_may_take_others_out(farm, ann, ben, cid, user):
     assert missed(dan) == [call]
     cid.delete(f"/calls/{call}/participants/{dan.id}", None, 404)
     status(dan, call, dan, "JOINED", 403)
+    connect(dan, call, 403)
+    assert people(ann, call)[dan.id] == "LEFT"
     status(ben, call, dan, "INVITED")
     join(call, dan)
     cid.delete(f"/calls/{call}/participants/{dan.id}", None, 403)

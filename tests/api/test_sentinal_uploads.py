@@ -11,6 +11,7 @@ from lib.farm import eventually
 from lib.people import Account
 from lib.sentinal import named
 from lib.signup import settings
+from test_media import signed
 
 MIB = 1 << 20
 
@@ -436,8 +437,17 @@ def test_addresses_end(farm, ann):
         url = ann.get(f"/uploads/{done['id']}")["file_url"]
         at(ann, "GET", url)
         time.sleep(2)
-        at(ann, "GET", url, expect=410)
+        assert at(ann, "GET", url, expect=410).json["success"] is False
     assert fetch(ann, done).body == b"done"
+    def until(when):
+        query = signed(farm, f"upload into {half['id']}", when)
+        return urlsplit(half["upload_url"])._replace(query=query).geturl()
+    ends = int(dict(parse_qsl(urlsplit(half["upload_url"]).query))["expires"])
+    assert until(ends) == half["upload_url"] and abs(ends - time.time() - farm.seconds("upload.keep")) < 30
+    for late in (until(int(time.time()) - 1), until(0)):
+        error = put(ann, late, b"late", expect=410)
+        assert error == {"success": False, "error": error["error"], "code": error["code"]}
+    assert ann.get(f"/uploads/{half['id']}")["uploaded_bytes"] == 0
     put(ann, half["upload_url"], b"data")
 
 

@@ -7,7 +7,9 @@ from datetime import datetime, timezone
 import pytest
 
 from lib.devices import add_device
+from lib.farm import eventually
 from lib.live import Live
+from lib.outside import absent
 from lib.people import b64, refused
 
 NONCE = "0123456789abcdef"
@@ -151,6 +153,19 @@ def test_tickets_are_for_ones_own_living_sessions(farm, alice, bob):
     alice.post(path, {"clientNonce": "x" * 128})
     farm.sql("UPDATE web_session SET expires_at = now() WHERE id = %s", session)
     alice.post(path, {"clientNonce": NONCE}, expect=404)
+
+
+def test_without_redis_there_are_no_tickets(farm, alice):
+    """What else is needed is the database, which tells whether the session has ended when Redis cannot."""
+    session = alice.post("/web/sessions", fields())["sessionId"]
+    with absent(farm, "redis"):
+        refused(alice.post(f"/web/sessions/{session}/websocket-tokens", {"clientNonce": NONCE}, expect=503))
+        alice.get("/web/clients/config")
+        with absent(farm, "postgres"):
+            refused(alice.get("/web/clients/config", expect=503))
+    eventually(farm.ready, 20)
+    with by_ticket(alice, ticket_of(alice, session)):
+        assert alice.get("/web/clients/config")["supportsWebSocket"]
 
 
 def test_a_session_ends_with_the_sign_in_that_opened_it(alice):
