@@ -228,6 +228,9 @@ END $$;
 
 -- ---- links --------------------------------------------------------------------------------------
 
+-- A group has at most one link; whoever has it may come in, so it is shown to those who may add people, and a new one voids
+-- the one before.
+
 -- The code at the end of a link, or the code itself.
 CREATE OR REPLACE FUNCTION invite_code_of(p_link text) RETURNS text
 LANGUAGE sql IMMUTABLE
