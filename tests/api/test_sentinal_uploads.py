@@ -353,7 +353,10 @@ def test_what_a_deleted_account_uploaded_goes(farm, ann):
 
 
 def test_lists_are_of_ones_own(ann, ben):
-    pending, started = announce(ann, 10), announce(ann, 10)
+    pending = announce(ann, 10)
+    time.sleep(0.002)  # ids of one millisecond have no order
+    started = announce(ann, 10)
+    time.sleep(0.002)
     done = whole(ann, b"done")
     put(ann, started["upload_url"], b"x", (0, 10))
     assert uploads(ann) == uploads(ann, uploader_id=ann.id) == [done["id"], started["id"], pending["id"]]
