@@ -327,6 +327,18 @@ def test_a_window_that_stays_full_costs_little(narrow):
         assert counter(narrow, "queue_looks_total") == looks + 3, "nothing waits behind the full window"
 
 
+def test_the_window_opens_although_the_database_was_away(narrow):
+    alice, bob = Account.register(narrow), Account.register(narrow)
+    sent = say_many(alice, bob, 9)
+    with with_queue(bob) as live:
+        eventually(lambda: messages(live) == sent[:4] or None)
+        for n in (4, 8):
+            narrow.kill_session()
+            eventually(lambda: bob.request("POST", "/queues/ack", {"queueIds": sent[n - 4:n]}).status == 201 or None)
+            eventually(lambda: messages(live) == sent[:n + 4] or None)
+        live.wait_for("queue.empty")
+
+
 def test_a_session_that_ends_is_ended_also_while_it_waits(farm, alice, bob):
     """Its place in the log lies before the end of the session: what counts is that the session has ended."""
     with with_queue(bob) as live:
