@@ -17,11 +17,13 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "aside.h"
 #include "cache.h"
 #include "clock.h"
 #include "conf.h"
 #include "core_sql.h"
 #include "db.h"
+#include "db_listen.h"
 #include "deliver.h"
 #include "err.h"
 #include "event.h"
@@ -38,6 +40,7 @@
 #include "sweep.h"
 
 static const struct job jobs[] = {
+    {"asides", "jobs.tick", asides_tell},
     {"stream", "jobs.tick", sweep_tail},
     {"sweep", "jobs.tick", sweep_run},
     {"revocations", "jobs.tick", revocations_run},
@@ -165,8 +168,11 @@ sleep_until(int64_t due, const sigset_t *signals)
 {
 	int64_t now = now_ms(), ms = due > now ? due - now : 0;
 	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	struct pollfd database = {.events = POLLIN};
 
-	ppoll(NULL, 0, &wait, signals); /* signals come in here and nowhere else */
+	asides_waiting(); /* takes what has come, or the socket would stay readable */
+	database.fd = db_listen_fd();
+	ppoll(&database, 1, &wait, signals); /* signals come in here and nowhere else */
 }
 
 /* Run what is due, each once; the time of the next. */
@@ -178,12 +184,14 @@ round_of_jobs(void)
 	for (int i = 0; i < JOBS; i++) {
 		if (got_child && jobs[i].run == outgoing_run)
 			states[i].due = got_child = 0;
+		if (jobs[i].run == asides_tell && asides_waiting())
+			states[i].due = 0;
 		if (states[i].due <= now_ms())
 			run(i);
 		if (states[i].due < next)
 			next = states[i].due;
 	}
-	return next;
+	return asides_waiting() ? 0 : next;
 }
 
 static void
@@ -196,8 +204,10 @@ work(const sigset_t *signals)
 		if (now_ms() >= tick) {
 			leading = leads();
 			tick = now_ms() + conf_int("jobs.tick") * 1000;
-			if (leading)
+			if (leading) {
+				asides_listen();
 				metrics_write(jobs, JOBS);
+			}
 		}
 		next = leading ? round_of_jobs() : tick;
 		sleep_until(next < tick ? next : tick, signals);

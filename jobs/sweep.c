@@ -26,8 +26,8 @@ enum {
 	MOST_ROWS = 200000, /* of one comparison */
 	PAGE = 5000,        /* of them fetched at once: libpq keeps room for the largest answer */
 	MOST_SEEN = 400000, /* entries remembered, 16 bytes each */
-	CHUNK = 500,        /* events repeated at once */
-	MARK_MS = 5000,     /* the mark moves by steps of at least that */
+	CHUNK = SWEEP_CHUNK,
+	MARK_MS = 5000, /* the mark moves by steps of at least that */
 };
 
 enum kind { EVENTS, MESSAGES, KINDS };
@@ -304,8 +304,7 @@ queue_in_order(struct req *r, struct db_res *events, struct db_res *messages, st
 	return n;
 }
 
-/* Put events into the stream again.  Answers how many Redis took, or -1 when it did not take all.
- */
+/* Put events into the stream.  Answers how many Redis took, or -1 when it did not take all. */
 static int
 repeat(struct req *r, const struct id16 *ids, int n, int64_t now)
 {
@@ -325,8 +324,27 @@ repeat(struct req *r, const struct id16 *ids, int n, int64_t now)
 		idmap_put(&sweep.missing, &order[i], now); /* until it is read in the stream */
 		took++;
 	}
-	log_info("events repeated", "count", db_int_text(r, took));
 	return took == queued ? took : -1;
+}
+
+int
+sweep_tell(struct req *r, struct id16 *ids, int n, int64_t *told)
+{
+	int64_t entries;
+	int err = read_tail(&entries), left = 0;
+
+	*told = 0;
+	if (err)
+		return err;
+	for (int i = 0; i < n; i++) {
+		if (!idset_has(&sweep.seen, &ids[i])) /* the sweeper may have been faster */
+			ids[left++] = ids[i];
+	}
+	if (left && (*told = repeat(r, ids, left, clock_steady() / 1000)) < 0) {
+		*told = 0;
+		return ERR_UNAVAILABLE;
+	}
+	return 0;
 }
 
 /* As long as nothing is remembered, what the stream has lost by being cut looks like a loss: no
@@ -358,6 +376,8 @@ sweep_run(struct req *r, struct report *out)
 		out->rows = 0;
 		return ERR_UNAVAILABLE;
 	}
+	if (n > 0)
+		log_info("events repeated", "count", db_int_text(r, out->rows));
 	if (more)
 		out->again = AGAIN_NOW;
 	if (n > 0 || pass.oldest - sweep.place.swept < MARK_MS)

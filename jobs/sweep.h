@@ -14,12 +14,19 @@
 #define JOBS_SWEEP_H
 
 #include <stdint.h>
+#include "idmap.h"
 #include "job.h"
+
+enum { SWEEP_CHUNK = 500 }; /* events put into the stream at once */
 
 /* Read the stream's tail; soon again while much is coming, lest it be cut before it was read. */
 int sweep_tail(struct req *r, struct report *out);
 /* Compare, repeat, move the mark. */
 int sweep_run(struct req *r, struct report *out);
+/* Put up to SWEEP_CHUNK events that are committed into the stream now, but for those that are
+ * there; ids is written over.  0 or ERR_UNAVAILABLE: then they are found missing, like all others.
+ */
+int sweep_tell(struct req *r, struct id16 *ids, int n, int64_t *told);
 /* Every event made before that moment (milliseconds since 1970) has been in the stream; 0 when
  * unknown. */
 int64_t sweep_mark(void);

@@ -74,6 +74,12 @@ db_connect(const char *options)
 	return PQconnectdbParams(keys, values, 0);
 }
 
+PGconn *
+db_connection(void)
+{
+	return db.conn && PQstatus(db.conn) == CONNECTION_OK ? db.conn : NULL;
+}
+
 /* A database that is away is mentioned once, not at every attempt. */
 static bool
 connect_now(void)

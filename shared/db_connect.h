@@ -6,5 +6,7 @@
 
 /* A connection by the settings db.*; check PQstatus().  options: see libpq's "options". */
 PGconn *db_connect(const char *options);
+/* The worker's connection, when there is one that is believed to live; else NULL. */
+PGconn *db_connection(void);
 
 #endif

@@ -3,7 +3,7 @@
 -- ---- those who go -------------------------------------------------------------------------------
 
 -- Take an account out of the running call of a conversation, or of all its calls (p_conversation null); each way has a
--- statement of its own.  This runs within other changes, whose statements answer their own events: the sweeper tells of these.
+-- statement of its own.  This runs within other changes, whose statements answer their own events; these are told aside.
 CREATE OR REPLACE FUNCTION call_drop(p_account uuid, p_conversation uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -22,7 +22,7 @@ BEGIN
 	LOOP
 		SELECT r.* INTO c FROM call r WHERE r.id = v_call FOR NO KEY UPDATE;
 		IF c.status <> 'ended' AND p_account = ANY (call_people(v_call)) THEN
-			PERFORM call_part(c, p_account, NULL, false, NULL);
+			PERFORM event_aside(call_part(c, p_account, NULL, false, NULL));
 		END IF;
 	END LOOP;
 END $$;
@@ -55,7 +55,8 @@ DECLARE
 BEGIN
 	SELECT * INTO c FROM call r WHERE r.conversation_id = NEW.id AND r.status <> 'ended' FOR NO KEY UPDATE;
 	IF FOUND THEN
-		PERFORM call_finish(c, CASE c.status WHEN 'connected' THEN 'completed' ELSE 'missed' END, NULL, NULL);
+		PERFORM event_aside((call_finish(c, CASE c.status WHEN 'connected' THEN 'completed' ELSE 'missed' END, NULL,
+			NULL))._event);
 	END IF;
 	RETURN NULL;
 END $$;

@@ -130,8 +130,8 @@ BEGIN
 		WHERE o.destination IN (NEW.phone, lower(NEW.email)) AND o.status <> 'accepted' AND o.expires_at > now()
 		RETURNING o.*
 	LOOP
-		PERFORM emit('invitation.accepted', NULL, NULL, ARRAY[i.account_id], jsonb_build_object(
-			'invitationId', i.id, 'channel', i.channel, 'userId', NEW.id));
+		PERFORM event_aside(emit('invitation.accepted', NULL, NULL, ARRAY[i.account_id], jsonb_build_object(
+			'invitationId', i.id, 'channel', i.channel, 'userId', NEW.id)));
 	END LOOP;
 	RETURN NULL;
 END $$;

@@ -26,6 +26,15 @@ BEGIN
 	RETURN event_json(e);
 END $$;
 
+-- Have events told that no column _event answers, for they come of a trigger: with the commit the jobs daemon hears of
+-- them and puts them into the stream (docs/jobs.md).  An event, or an array of them, as emit() answers it.
+CREATE OR REPLACE FUNCTION event_aside(p_events jsonb) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+	SELECT pg_notify('event_aside', e ->> 'id')
+	FROM jsonb_array_elements(CASE jsonb_typeof(p_events) WHEN 'array' THEN p_events
+		ELSE jsonb_build_array(p_events) END) e
+$$;
+
 -- An event that is told once and kept nowhere but in the stream: what a crash leaves out is not repeated.  For what is
 -- worth nothing a moment later.  Recipients and devices as emit() has them.
 CREATE OR REPLACE FUNCTION emit_passing(type text, recipients uuid[], payload jsonb, devices uuid[] DEFAULT NULL,

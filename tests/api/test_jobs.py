@@ -17,9 +17,11 @@ import pytest
 
 from lib.farm import Farm, eventually
 from lib.outside import Mail, Texts, absent
-from lib.people import phone
+from lib.people import Account, phone
+from lib.sentinal import User
 
-SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "5000/60", "JOBS_EXPIRE": "1s", "JOBS_SETTLE": "1s",
+SETTINGS = {"LIMIT_AUTH": "5000/60", "LIMIT_GENERAL": "5000/60", "LIMIT_SENTINAL_AUTH": "5000/60",
+            "LIMIT_SENTINAL_GENERAL": "5000/60", "JOBS_EXPIRE": "1s", "JOBS_SETTLE": "1s",
             "JOBS_BATCH": "50", "EVENTS_KEEP": "1000", "OTP_PROVIDER": "http", "SMTP_FROM": "rookery@example.org",
             "INVITATION_LINK": "https://chat.example.org"}
 #: From the first look of the sweeper until it repeats, and some.
@@ -114,6 +116,72 @@ def test_an_event_that_a_crash_left_out_arrives(farm, alice):
                          " AS id", alice.id)[0]["id"]
         assert live.wait_for("contact.added", SWEPT)["data"] == {"lost": True}
     assert entries(farm).count(event) == 1
+
+
+# ---- what no request publishes ------------------------------------------------------------------
+
+#: The sweeper would need more than a second (GRACE_MS in jobs/sweep.c).
+AT_ONCE = 0.9
+
+
+def calling(user):
+    """Somebody, whoever is called, and the call that rings."""
+    ann, ben = user(), user()
+    return ann, ben, ann.post("/calls", {"conversation_id": ann.direct(ben), "type": "AUDIO"})["id"]
+
+
+@pytest.mark.parametrize("end", [lambda ann, ben: ben.post(f"/users/me/contacts/{ann.id}/block"),
+                                 lambda ann, ben: ben.delete("/users/me")], ids=["a block", "the end of an account"])
+def test_a_call_that_ends_beside_something_else_is_told_at_once(farm, user, end):
+    ann, ben, call = calling(user)
+    with ann.listen() as live:
+        end(ann, ben)
+        live.wait_for("call:ended", AT_ONCE, call_id=call)
+    told = [str(row["id"]) for row in farm.sql("SELECT id FROM event WHERE payload ->> 'callId' = %s", call)]
+    time.sleep(3 * farm.seconds("jobs.tick"))
+    ids = entries(farm)
+    assert len(told) >= 2 and [ids.count(event) for event in told] == [1] * len(told)
+
+
+def test_who_invited_somebody_hears_at_once_that_they_came(farm, user):
+    ann, names = user(), User.fresh_names()
+    Account(farm, {"accessToken": ann.token, "userId": ann.id}).post("/contacts/invitations", {
+        "channel": "email", "destination": names["email"]})
+    with ann.listen() as live:
+        user(email=names["email"])
+        live.wait_for("invitation:accepted", AT_ONCE)
+
+
+def aside(farm, person, *numbers):
+    """Events that a transaction has told aside."""
+    return [row["id"] for row in farm.sql(
+        "SELECT e ->> 'id' AS id, event_aside(e) FROM unnest(%s::int[]) n,"
+        " emit('test.aside', NULL, NULL, ARRAY[%s]::uuid[], jsonb_build_object('n', n)) e", list(numbers), person.id)]
+
+
+def test_many_at_once_are_told_once_each(farm, alice):
+    with alice.listen() as live:
+        told = aside(farm, alice, *range(700))
+        for n in range(700):
+            live.wait_for("test.aside", SWEPT, n=n)
+    time.sleep(3 * farm.seconds("jobs.tick"))
+    assert sorted(event for event in entries(farm) if event in told) == sorted(told)
+
+
+@pytest.mark.parametrize("service", ["jobs", "postgres", "redis"])
+def test_what_nobody_heard_of_is_swept(farm, alice, service):
+    """The daemon hears nothing while it is away, and has to listen again on a new connection."""
+    with alice.listen() as live:
+        with absent(farm, service):
+            if service != "postgres":
+                lost = aside(farm, alice, 1)[0]
+        if service == "postgres":
+            lost = eventually(lambda: aside(farm, alice, 1)[0], 15)
+        live.wait_for("test.aside", 2 * SWEPT, n=1)
+        time.sleep(3 * farm.seconds("jobs.tick"))
+        assert entries(farm).count(lost) == 1
+        aside(farm, alice, 2)
+        live.wait_for("test.aside", AT_ONCE, n=2)
 
 
 def test_nothing_is_in_the_stream_twice(farm, alice, bob):
