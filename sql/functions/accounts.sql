@@ -50,8 +50,16 @@ LANGUAGE sql STABLE AS $$
 	WHERE a.id = p_account AND a.deleted_at IS NULL
 $$;
 
--- Change what p_changes names (displayName, infoText, bio, avatarUrl); null clears, what is not named stays.  The
--- account's other devices and its audience are told when something is different then.
+-- The file that is an account's picture, if there is one and p_me may see it: as profile_seen has the picture that lies
+-- elsewhere.
+CREATE OR REPLACE FUNCTION picture_seen(p_me uuid, p_account uuid) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+	SELECT a.avatar_id FROM account a WHERE a.id = p_account AND account_findable(p_me, a)
+$$;
+
+-- Change what p_changes names (displayName, infoText, bio, and the picture: avatarUrl, where it lies, or avatarId, a file
+-- of ours; either takes the other's place); null clears, what is not named stays.  The account's other devices and its
+-- audience are told when something is different then.
 CREATE OR REPLACE FUNCTION account_profile_set(p_account uuid, p_changes jsonb, p_device uuid, OUT _event jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -64,19 +72,22 @@ BEGIN
 				AND p_changes ->> 'infoText' IS DISTINCT FROM u.info_text
 			THEN now() ELSE u.info_text_updated_at END,
 		bio = CASE WHEN p_changes ? 'bio' THEN p_changes ->> 'bio' ELSE u.bio END,
-		avatar_url = CASE WHEN p_changes ? 'avatarUrl' THEN p_changes ->> 'avatarUrl' ELSE u.avatar_url END,
+		avatar_url = CASE WHEN p_changes ?| '{avatarUrl,avatarId}' THEN p_changes ->> 'avatarUrl' ELSE u.avatar_url END,
+		avatar_id = CASE WHEN p_changes ?| '{avatarUrl,avatarId}' THEN (p_changes ->> 'avatarId')::uuid
+			ELSE u.avatar_id END,
 		updated_at = now()
 	FROM account o
 	WHERE u.id = p_account AND u.deleted_at IS NULL AND o.id = u.id
 		AND (p_changes ? 'displayName' AND p_changes ->> 'displayName' IS DISTINCT FROM o.display_name
 			OR p_changes ? 'infoText' AND p_changes ->> 'infoText' IS DISTINCT FROM o.info_text
 			OR p_changes ? 'bio' AND p_changes ->> 'bio' IS DISTINCT FROM o.bio
-			OR p_changes ? 'avatarUrl' AND p_changes ->> 'avatarUrl' IS DISTINCT FROM o.avatar_url)
+			OR p_changes ?| '{avatarUrl,avatarId}' AND (p_changes ->> 'avatarUrl' IS DISTINCT FROM o.avatar_url
+				OR (p_changes ->> 'avatarId')::uuid IS DISTINCT FROM o.avatar_id))
 	RETURNING u.* INTO a;
 	IF FOUND THEN
 		_event := emit('profile.updated', NULL, NULL, account_audience(p_account), jsonb_build_object(
 			'userId', a.id, 'displayName', a.display_name, 'infoText', a.info_text, 'bio', a.bio,
-			'avatarUrl', a.avatar_url, 'updatedAt', rfc3339(a.updated_at)), NULL, p_device);
+			'avatarUrl', a.avatar_url, 'avatarId', a.avatar_id, 'updatedAt', rfc3339(a.updated_at)), NULL, p_device);
 	END IF;
 END $$;
 

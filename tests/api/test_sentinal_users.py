@@ -1,14 +1,17 @@
 """Surface sentinal: the caller's profile, settings, contacts, blocks, devices and sessions.
 
 What becomes of an account that is deleted has a file of its own."""
+import re
 import time
 import uuid
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from lib.devices import add_device
 from lib.people import Account
 from lib.sentinal import User, named
+from test_media import signed
 
 
 @pytest.fixture
@@ -116,6 +119,161 @@ def test_other_devices_contacts_and_correspondents_learn_of_a_change(farm, ann, 
     last = farm.sql("SELECT recipients, except_device_id FROM event WHERE type = 'profile.updated'"
                     " AND payload ->> 'userId' = %s ORDER BY created_at DESC LIMIT 1", ann.id)[0]
     assert ann.id in str(last["recipients"]) and str(last["except_device_id"]) == ann.device
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
+
+
+def uploaded_there(someone, content=PNG):
+    """A file that came by the other surface; its id."""
+    body = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="p.png"\r\nContent-Type: image/png\r\n\r\n'
+            + content + b"\r\n--b--\r\n")
+    return as_whatsapp(someone).post("/media/images", body, 201,
+                                     headers={"Content-Type": "multipart/form-data; boundary=b"})["mediaId"]
+
+
+def set_there(someone, picture):
+    """What a surface does that keeps pictures as files (the core's function; none has an operation for it yet)."""
+    someone.farm.sql("SELECT account_profile_set(%s, jsonb_build_object('avatarId', %s::uuid), NULL)", someone.id, picture)
+
+
+def uploaded_here(someone, content=PNG, kind="image/png"):
+    """The file_url of a completed upload."""
+    upload = someone.post("/uploads", {"file_name": "p.png", "file_size": len(content), "content_type": kind})
+    reply = at(someone, "PUT", upload["upload_url"], content, {"Content-Type": kind})
+    assert reply.status == 200, reply
+    return someone.post(f"/uploads/{upload['id']}/complete")["file_url"]
+
+
+def at(someone, method, url, body=None, headers=None):
+    """A request to an address that the server gave, without a token."""
+    parts = urlsplit(url)
+    assert parts.netloc == f"{someone.site.host}:{someone.site.port}", url
+    return someone.site.raw(method, parts.path, body, headers, dict(parse_qsl(parts.query)))
+
+
+def shown(someone, other):
+    """The picture of a contact."""
+    return next(c["avatar_url"] for c in contacts(someone) if c["id"] == other.id)
+
+
+def test_a_picture_that_is_a_file_shows_here(ann, ben, user):
+    add(ben, ann)
+    set_there(ann, uploaded_there(ann))
+    assert at(ann, "GET", add(user(), ann)["avatar_url"]).body == PNG
+    for url in (ann.get("/users/me")["avatar_url"], shown(ben, ann)):
+        reply = at(ann, "GET", url)
+        assert reply.status == 200 and reply.body == PNG and reply.type == "image/png"
+        assert at(ann, "GET", url, None, {"If-None-Match": reply.headers["etag"]}).status == 304
+
+
+def test_a_picture_that_was_uploaded_here_is_a_file_for_all(farm, ann, ben):
+    """Whatever keeps the address of the upload would break when it ends."""
+    add(ben, ann)
+    url = uploaded_here(ann)
+    assert ann.put("/users/me", {"avatar_url": url})["avatar_url"] != url
+    account, = farm.sql("SELECT avatar_id, avatar_url FROM account WHERE id = %s", ann.id)
+    assert str(account["avatar_id"]) in url and account["avatar_url"] is None
+    ann.delete(f"/uploads/{account['avatar_id']}")
+    assert at(ben, "GET", shown(ben, ann)).body == PNG
+    assert as_whatsapp(ann).get(f"/media/{account['avatar_id']}")["contentLength"] == len(PNG)
+
+
+def test_a_profile_that_is_put_back_as_it_was_got_keeps_its_picture(farm, ann):
+    set_there(ann, uploaded_there(ann))
+    before = farm.sql("SELECT avatar_id, avatar_url FROM account WHERE id = %s", ann.id)
+    profile = ann.get("/users/me")
+    after = ann.put("/users/me", {name: profile[name] for name in ("display_name", "avatar_url", "bio", "status")})
+    assert at(ann, "GET", after["avatar_url"]).body == PNG
+    assert farm.sql("SELECT avatar_id, avatar_url FROM account WHERE id = %s", ann.id) == before
+
+
+def test_there_is_one_picture(farm, ann, ben):
+    """Whichever was set last, and none when it is taken away; the addresses of former ones end."""
+    add(ben, ann)
+    set_there(ann, uploaded_there(ann))
+    first = shown(ben, ann)
+    set_there(ann, uploaded_there(ann, PNG + b"2"))
+    second = shown(ben, ann)
+    assert at(ben, "GET", first).status == 404 and at(ben, "GET", second).body == PNG + b"2"
+    ann.put("/users/me", {"avatar_url": "https://example.com/a.png"})
+    assert shown(ben, ann) == "https://example.com/a.png" and at(ben, "GET", second).status == 404
+    assert farm.sql("SELECT avatar_id FROM account WHERE id = %s", ann.id)[0]["avatar_id"] is None
+    set_there(ann, uploaded_there(ann))
+    assert at(ben, "GET", shown(ben, ann)).body == PNG
+    ann.put("/users/me", {"avatar_url": None})
+    assert shown(ben, ann) is None
+
+
+def test_who_is_blocked_sees_no_picture_any_more(ann, ben):
+    add(ben, ann)
+    set_there(ann, uploaded_there(ann))
+    url, own = shown(ben, ann), ann.get("/users/me")["avatar_url"]
+    assert at(ben, "GET", url).status == 200
+    block(ann, ben)
+    assert shown(ben, ann) is None and at(ben, "GET", url).status == 404
+    block(ben, ann)
+    assert ben.get("/users/me/contacts/blocked")["contacts"][0]["avatar_url"] is None
+    unblock(ann, ben)
+    assert ben.get("/users/me/contacts/blocked")["contacts"][0]["avatar_url"]
+    assert at(ben, "GET", url).status == 200 and at(ann, "GET", own).status == 200
+    ann.delete("/users/me")
+    assert at(ben, "GET", url).status == 404 and at(ann, "GET", own).status == 404
+
+
+def test_an_address_of_a_picture_opens_nothing_else(ann, ben):
+    for someone in (ann, ben):
+        set_there(someone, uploaded_there(someone))
+    url = ann.get("/users/me")["avatar_url"]
+    other = ben.get("/users/me")["avatar_url"].split("/pictures/")[1].split("?")[0]
+    picture = url.split("/pictures/")[1].split("?")[0]
+    for wrong in (url.replace(picture, other), url.replace(f"users/{ann.id}", f"users/{ben.id}"),
+                  url.replace(f"viewer={ann.id}", f"viewer={ben.id}"),
+                  re.sub(r"expires=\d+", "expires=99999999999", url), url[:-3] + ("abc" if url[-3:] != "abc" else "abd")):
+        assert at(ann, "GET", wrong).status == 403, wrong
+    assert at(ann, "GET", url).status == 200
+
+
+def test_a_picture_is_sent_in_parts(ann):
+    set_there(ann, uploaded_there(ann))
+    url = ann.get("/users/me")["avatar_url"]
+    part = at(ann, "GET", url, None, {"Range": "bytes=1-3"})
+    assert part.status == 206 and part.body == b"PNG"
+    assert at(ann, "GET", url, None, {"Range": f"bytes={len(PNG)}-"}).status == 416
+
+
+def test_the_address_of_a_picture_ends_and_is_the_same_until_then(farm, ann):
+    """It is good for one lifetime at least, for two at most."""
+    set_there(ann, uploaded_there(ann))
+    url, life = ann.get("/users/me")["avatar_url"], farm.seconds("media.url_lifetime")
+    ends = int(dict(parse_qsl(urlsplit(url).query))["expires"])
+    assert ends % life == 0 and life < ends - time.time() <= 2 * life
+    assert ann.get("/users/me")["avatar_url"] == url or time.time() % life < 10
+    picture = urlsplit(url).path.rpartition("/")[2]
+
+    def until(when):
+        query = signed(farm, f"picture {picture} of {ann.id} for {ann.id}", when)
+        return urlsplit(url)._replace(query=f"viewer={ann.id}&{query}").geturl()
+    assert until(ends) == url
+    assert at(ann, "GET", until(int(time.time()) - 1)).status == 410
+    assert at(ann, "GET", url.replace("expires=", "until=")).status == 422
+
+
+@pytest.mark.parametrize("whose", ["another's", "no picture", "nothing", "plain"])
+def test_what_is_no_picture_of_ones_own_is_refused(farm, ann, ben, whose):
+    origin = f"http://{ann.site.host}:{ann.site.port}/v1"
+    url = {"another's": lambda: uploaded_here(ben), "no picture": lambda: uploaded_here(ann, kind="video/mp4"),
+           "nothing": lambda: f"{origin}/uploads/{uuid.uuid4()}/content", "plain": lambda: f"{origin}/ping"}[whose]()
+    named(ann.put("/users/me", {"bio": "new", "avatar_url": url}, 422), "avatar_url")
+    assert ann.get("/users/me")["bio"] is None and ann.get("/users/me")["avatar_url"] is None
+
+
+def test_the_core_s_name_of_a_file_is_no_field(farm, ann):
+    picture = uploaded_there(ann)
+    ann.request("PUT", "/users/me", {"bio": "new", "avatar_id": picture})
+    assert farm.sql("SELECT avatar_id FROM account WHERE id = %s", ann.id)[0]["avatar_id"] is None
 
 
 # ---- settings ------------------------------------------------------------------------------------

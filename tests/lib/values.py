@@ -163,6 +163,11 @@ SPECIAL = {
     "jobs_recent.messages": "SELECT extract(epoch FROM max(created_at))::bigint * 1000 - 20000 FROM message",
     "jobs_recent.events_before": "ffffffff-ffff-ffff-ffff-ffffffffffff", "jobs_recent.events_page": 500,
     "jobs_recent.messages_before": "ffffffff-ffff-ffff-ffff-ffffffffffff", "jobs_recent.messages_page": 500,
+    "user_picture.picture": "SELECT f.id FROM media f JOIN account a ON a.avatar_id = f.id ORDER BY f.id LIMIT 1",
+    "user_picture.id": "SELECT a.id FROM media f JOIN account a ON a.avatar_id = f.id ORDER BY f.id LIMIT 1",
+    "user_picture.viewer": "account_id",
+    "user_picture_own.picture": """
+        SELECT id FROM media WHERE account_id = %(account_id)s AND kind = 'image' AND deleted_at IS NULL LIMIT 1""",
     "purge_events.swept": "SELECT extract(epoch FROM now())::bigint * 1000",
     "purge_events.keep": 1000,
     "versions": "SELECT member_version::bigint FROM conversation WHERE id = %(conversation_id)s",

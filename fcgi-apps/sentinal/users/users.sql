@@ -2,15 +2,27 @@
 
 -- name: user_me :one
 SELECT a.id, a.email, a.username, a.display_name, a.avatar_url, a.info_text AS status, a.bio,
-	coalesce(a.phone, a.phone_claim) AS phone_number, a.created_at
+	coalesce(a.phone, a.phone_claim) AS phone_number, a.created_at, a.avatar_id AS _picture
 FROM account a WHERE a.id = :me::uuid AND a.deleted_at IS NULL;
 
 -- name: user_change :exec
--- The body as it came, in the core's names.
+-- The body in the core's names.
 SELECT _event FROM account_profile_set(:me::uuid, (
 	SELECT jsonb_object_agg(n.core, b.value)
 	FROM jsonb_each(:body::jsonb) b JOIN (VALUES ('display_name', 'displayName'), ('status', 'infoText'),
-		('bio', 'bio'), ('avatar_url', 'avatarUrl')) AS n (given, core) ON n.given = b.key), :device::uuid);
+		('bio', 'bio'), ('avatar_url', 'avatarUrl'), ('avatar_id', 'avatarId')) AS n (given, core) ON n.given = b.key), :device::uuid);
+
+-- name: user_picture_own :one
+-- A picture that the caller has uploaded, on whichever surface.
+SELECT f.id FROM media f
+WHERE f.id = :picture::uuid AND f.account_id = :me::uuid AND f.kind = 'image' AND f.deleted_at IS NULL
+	AND f.sha256 IS NOT NULL;
+
+-- name: user_picture :one
+-- The file, as long as it is the picture of the account and the viewer may see it.
+SELECT f.mime_type, f.sha256 FROM media f
+WHERE f.id = :picture::uuid AND f.id = picture_seen(:viewer::uuid, :id::uuid) AND f.deleted_at IS NULL
+	AND f.sha256 IS NOT NULL;
 
 -- name: user_settings :one
 SELECT a.notifications AS notifications_enabled, coalesce(a.theme, 'system') AS theme, a.locale AS language
@@ -30,15 +42,15 @@ CROSS JOIN LATERAL account_settings_set(own.id, (
 -- name: user_contacts :many
 -- All of them, or a page when the caller asks for pages.
 SELECT p.id, p.email, p.username, p.display_name, p.avatar_url, p.info_text AS status, p.created_at, p.contact_id,
-	p.blocked_at IS NOT NULL AS is_blocked
+	p.blocked_at IS NOT NULL AS is_blocked, picture_seen(:me::uuid, p.id) AS _picture
 FROM contact c CROSS JOIN LATERAL profile_seen(:me::uuid, c.contact_id) p
 WHERE c.account_id = :me::uuid
 ORDER BY lower(p.display_name), p.id
-LIMIT :limit::bigint OFFSET (coalesce(:page::bigint, 1) - 1) * coalesce(:limit::bigint, 20);
+LIMIT :most::bigint OFFSET (coalesce(:page::bigint, 1) - 1) * coalesce(:most::bigint, 20);
 
 -- name: user_contact :one
 SELECT p.id, p.email, p.username, p.display_name, p.avatar_url, p.info_text AS status, p.created_at, p.contact_id,
-	p.blocked_at IS NOT NULL AS is_blocked
+	p.blocked_at IS NOT NULL AS is_blocked, picture_seen(:me::uuid, p.id) AS _picture
 FROM profile_seen(:me::uuid, :userId::uuid) p;
 
 -- name: user_contact_add :one
@@ -56,11 +68,11 @@ SELECT blocked_id AS id, _event FROM block_remove(:me::uuid, contact_named(:me::
 
 -- name: user_blocked :many
 SELECT p.id, p.email, p.username, p.display_name, p.avatar_url, p.info_text AS status, p.created_at, p.contact_id,
-	true AS is_blocked, p.blocked_at
+	true AS is_blocked, p.blocked_at, picture_seen(:me::uuid, p.id) AS _picture
 FROM block b CROSS JOIN LATERAL profile_seen(:me::uuid, b.blocked_id) p
 WHERE b.account_id = :me::uuid
 ORDER BY b.created_at DESC, b.id
-LIMIT :limit::bigint OFFSET (coalesce(:page::bigint, 1) - 1) * coalesce(:limit::bigint, 20);
+LIMIT :most::bigint OFFSET (coalesce(:page::bigint, 1) - 1) * coalesce(:most::bigint, 20);
 
 -- ---- devices ---------------------------------------------------------------------------------------
 
