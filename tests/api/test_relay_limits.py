@@ -1,4 +1,4 @@
-"""Limits of the relay, over two processes that share them: of an account, of an address, in total, and how fast.
+"""Limits of the relay, over two processes: of an account, of an address, in total, and how fast.
 
 A farm of its own, for the limits are small.
 """
@@ -13,13 +13,14 @@ from lib.people import Account
 
 TOO_MANY, TEXT, CLOSE = 4429, 1, 8
 ACCOUNT, FRESH, ADDRESS, ALL = 6, 9, 12, 30
+TYPING, FOLLOW = 12, 20  # each process counts them for itself
 
 
 @pytest.fixture(scope="module")
 def small():
     with Farm.private(LIMIT_AUTH="50000/60", LIMIT_GENERAL="20000/60", RELAY_PROCESSES="2", RELAY_PORT="0",
                       RELAY_MAX_PER_ACCOUNT=str(ACCOUNT), RELAY_NEW_PER_ACCOUNT=str(FRESH), RELAY_MAX_PER_ADDRESS=str(ADDRESS),
-                      RELAY_MAX_CONNECTIONS=str(ALL)) as farm:
+                      RELAY_MAX_CONNECTIONS=str(ALL), LIMIT_TYPING=f"{TYPING}/60", LIMIT_PRESENCE=f"{FOLLOW}/60") as farm:
         yield farm
 
 
@@ -85,6 +86,32 @@ def test_who_comes_too_often_is_told_to_come_back_when_it_may(small, someone):
             told.append(int(reason.decode(errors="replace").rpartition("retry=")[2]) / 1000 + time.monotonic())
     minutes = [int(moment // 60) - int(time.monotonic() // 60) for moment in told]
     assert minutes == [1] * FRESH + [2]
+
+
+def test_more_connections_do_not_type_more(someone):
+    """The limit is the account's in each process, also when it comes anew."""
+    alice, bob = someone(), someone()
+    conversation = {"conversationId": alice.say(bob)["conversationId"]}
+    with bob.listen() as live:
+        for _ in range(2):
+            with contextlib.ExitStack() as stack:
+                for one in [stack.enter_context(alice.listen()) for _ in range(4)]:
+                    for _ in range(TYPING):
+                        one.send({"type": "typing.start", "data": conversation})
+                        one.send({"type": "typing.stop", "data": conversation})
+                time.sleep(0.5)
+        assert TYPING <= len([f for f in live.frames if f["type"] == "typing.started"]) <= 2 * TYPING
+
+
+def test_more_connections_do_not_begin_to_follow_more(someone):
+    alice, bob = someone(), someone()
+    with contextlib.ExitStack() as stack:
+        lives = [stack.enter_context(alice.listen()) for _ in range(ACCOUNT)]
+        for live in lives:
+            for n in range(FOLLOW):
+                live.send({"type": "presence.subscribe", "id": n, "data": {"userIds": [bob.id]}})
+        answers = [live.wait_for("response", id=n)["status"] for live in lives for n in range(FOLLOW)]
+    assert FOLLOW <= answers.count(204) <= 2 * FOLLOW and answers.count(204) + answers.count(429) == ACCOUNT * FOLLOW
 
 
 def test_an_address_has_only_so_many_connections(small):
