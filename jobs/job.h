@@ -2,9 +2,9 @@
  * job: one line of the daemon's table of jobs (main.c), and what its function is given.
  *
  * A function does at most one batch (jobs.batch rows, or what takes well below a second) and says
- *in its report how to go on, so that no job keeps another waiting.  The request has no caller: it
- *carries the arena, in which everything dies when the function returns, and the events of _event
- *columns, which are published then.
+ * in its report how to go on, so that no job keeps another waiting.  The request has no caller: it
+ * carries the arena, in which everything dies when the function returns, and the events of _event
+ * columns, which are published then.
  *
  *	int
  *	codes_expire(struct req *r, struct report *out)

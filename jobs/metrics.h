@@ -1,7 +1,7 @@
 /*
  * metrics: what the daemon did, in RUN/stats/jobs.prom as Prometheus text (exposition format
- *0.0.4), which /metrics includes.  The file is replaced as a whole, and gone when the daemon has
- *stopped; its heartbeat tells whether it lives.
+ * 0.0.4), which /metrics includes.  The file is replaced as a whole, and gone when the daemon has
+ * stopped; its heartbeat tells whether it lives.
  *
  *	metrics_ran(place_of_the_job_in_the_table, err, rows, us);
  *	metrics_write(jobs, n_jobs);

@@ -1,14 +1,14 @@
 /*
  * stream: the ids of the events in the Redis stream "rt", read by their place, and whether the
- *stream is still the one that was read before.
+ * stream is still the one that was read before.
  *
  * The stream is cut at its older end all the time (events.stream_keep).  Whatever else makes
- *entries disappear (a Redis that came back with less, a deleted key or entry) is a change of its
- *identity.
+ * entries disappear (a Redis that came back with less, a deleted key or entry) is a change of its
+ * identity.
  *
  * Beside the stream lies rt:swept: every event made before that moment (milliseconds since 1970)
- *has been in the stream.  It is written in the order of the entries, so a Redis that loses its
- *latest entries loses the mark with them.
+ * has been in the stream.  It is written in the order of the entries, so a Redis that loses its
+ * latest entries loses the mark with them.
  *
  *	struct stream_place place = {0};        // from the beginning
  *

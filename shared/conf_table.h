@@ -2,10 +2,10 @@
  * conf_table: the list of all settings, read by conf.c alone.
  *
  * Everything is const data.  A new setting is one line in conf_table.c; the settings file, the
- *output of "rookery config" and the environment variable follow from it:
+ * output of "rookery config" and the environment variable follow from it:
  *
- *	{"db.idle", SET_DURATION, "30s", "1s", "1d", "Idle time after which a worker closes its
- *connection"},
+ *	{"db.idle", SET_DURATION, "30s", "1s", "1d",
+ *	    "Idle time after which a worker closes its connection"},
  */
 #ifndef ROOKERY_CONF_TABLE_H
 #define ROOKERY_CONF_TABLE_H

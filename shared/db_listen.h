@@ -2,8 +2,8 @@
  * db_listen: what PostgreSQL is asked to tell (NOTIFY), for daemons that want to be woken by it.
  *
  * The connection is that of db.h, so it listens until it ends; who listens says so again now and
- *then, which costs next to nothing.  What was told while nobody listened is lost: this wakes, it
- *delivers nothing.
+ * then, which costs next to nothing.  What was told while nobody listened is lost: this wakes, it
+ * delivers nothing.
  *
  *	db_listen("event_aside");
  *	...

@@ -2,7 +2,7 @@
  * token_keys: the key files behind token.h, and what a process knows of them.
  *
  * Only token.c includes this.  Keys returned belong to the ring and stay as they are until the next
- *call of any function here.
+ * call of any function here.
  *
  *	const struct token_key *key = token_keys_find(kid);
  *

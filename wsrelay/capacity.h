@@ -1,11 +1,11 @@
 /*
  * capacity: how many clients can be taken back in a second, as measured, and when one of many
- *should come back.
+ * should come back.
  *
  * Each second in which enough signed in tells what a sign-in with its replay costs this process;
- *when the verdicts took long although the process had time left, Redis or PostgreSQL is what is
- *slow, and the rate that was reached is what can be had.  If all who are connected have to come
- *back, each is told another moment of the time that takes.
+ * when the verdicts took long although the process had time left, Redis or PostgreSQL is what is
+ * slow, and the rate that was reached is what can be had.  If all who are connected have to come
+ * back, each is told another moment of the time that takes.
  *
  *	"retry=%u", capacity_delay_ms(dialect, account, true)
  */

@@ -3,10 +3,10 @@
  * the relay does itself.
  *
  *	static const struct command commands[] = {
- *	    {.type = "message.read", .method = "POST", .path =
- *"/api/v1/conversations/{conversationId}/read", .body = "seq"},
+ *	    {.type = "message.read", .method = "POST",
+ *	     .path = "/api/v1/conversations/{conversationId}/read", .body = "seq"},
  *	    {.type = "message.send", .method = "POST", .path = "/api/v1/messages", .body = "*",
- *.in_order = true},
+ *	     .in_order = true},
  *	    {.type = "typing.start", .local = typing_start, .arg = {"conversationId"}},
  *	};
  *	...

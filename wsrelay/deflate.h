@@ -2,9 +2,9 @@
  * deflate: permessage-deflate (RFC 7692) without context takeover in either direction.
  *
  * Nothing is kept between messages, so a connection costs no memory for it, and one compressed
- *frame serves all who negotiated the same: a wide window (32 KiB), or a narrow one (512 bytes) for
- *those who offered less than the widest.  One compressor of each kind and one decompressor serve
- *the process. Pure: bytes in, bytes out.
+ * frame serves all who negotiated the same: a wide window (32 KiB), or a narrow one (512 bytes) for
+ * those who offered less than the widest.  One compressor of each kind and one decompressor serve
+ * the process. Pure: bytes in, bytes out.
  *
  *	how = deflate_offer(&request, text, sizeof(text));     // the handshake
  *	f = deflate_frame(f, how, &grown);                     // to be sent instead of f

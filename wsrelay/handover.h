@@ -6,7 +6,7 @@
  * known of it (handover_conn.c).  What cannot be carried yet, since an answer for it is under way,
  * goes on where it is and follows later.  Until it has been sent, a connection is served by the old
  * process; from then on by the new one.  If the new one ends before it is ready, the old one goes
- *on.
+ * on.
  *
  * A module that keeps something beside struct conn registers a part: what it saves for a connection
  * comes back in the new process.

@@ -2,8 +2,8 @@
  * limits: how much one address, one account and everybody together may have.
  *
  * Addresses and accounts are counted over all processes (tally.h) by hashes with a secret key.  Of
- *an IPv6 address the first 64 bits count, which is what one customer gets.  A surface has limits of
- *its own when there is a setting SURFACE.relay.NAME; relay.NAME is for the others.
+ * an IPv6 address the first 64 bits count, which is what one customer gets.  A surface has limits of
+ * its own when there is a setting SURFACE.relay.NAME; relay.NAME is for the others.
  *
  *	c->address = limits_address_text(forwarded_for);
  *	if (!limits_address_free(c->address))

@@ -5,8 +5,8 @@
  * The master opens them and keeps them for as long as it lives (listen_open.c); the processes share
  * them.  A process that has more connections than the others lets them go first (listen.c).
  *
- *	listen_open(&sockets);                    // the master: what is not open yet, by the
- *settings listen_start(&sockets);                   // a process
+ *	listen_open(&sockets);                    // the master: what is not open yet
+ *	listen_start(&sockets);                   // a process
  */
 #ifndef WSRELAY_LISTEN_H
 #define WSRELAY_LISTEN_H

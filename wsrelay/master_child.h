@@ -1,6 +1,6 @@
 /*
  * master_child: starting the relay's processes and speaking with them; the master's side of
- *process.h.
+ * process.h.
  *
  *	child = child_spawn(&m, number, NULL);
  *	child_tell(child, PROCESS_HAND_OVER, fd);

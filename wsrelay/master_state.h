@@ -1,6 +1,6 @@
 /*
  * master_state: what the master of the relay carries over an exec: its sockets, the shared memory
- *and its processes, as text in the environment.  All descriptors are open in the new program.
+ * and its processes, as text in the environment.  All descriptors are open in the new program.
  *
  *	master_state_keep(&m);  execv(...);       // then, in the new program:
  *	if (master_state_restore(&m))             // there was something

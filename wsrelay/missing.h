@@ -2,11 +2,11 @@
  * missing: a message that did not come although a later one of its conversation is here.
  *
  * Its worker may be slow, or dead before it could publish; or the row is gone, and it will never
- *come. PostgreSQL knows: sequences are dense and a later one is committed, so what is not there now
- *never will be.  A row that is there is put into the stream, as the sweeper of jobs would do a
- *second or two later: so every relay gets it, it has a position that cursors can speak of, and
- *whoever publishes it once more is recognised by its id.  A key in Redis keeps several relays from
- *doing so.
+ * come. PostgreSQL knows: sequences are dense and a later one is committed, so what is not there now
+ * never will be.  A row that is there is put into the stream, as the sweeper of jobs would do a
+ * second or two later: so every relay gets it, it has a position that cursors can speak of, and
+ * whoever publishes it once more is recognised by its id.  A key in Redis keeps several relays from
+ * doing so.
  *
  * Look-ups of a turn are one statement; a failed one is asked again until it succeeds.
  *

@@ -3,7 +3,7 @@
  *
  * It goes through a short Redis stream of its own, "rt:now", so that it neither pushes messages out
  * of the stream that clients resume from nor fills the log.  It is given to whoever is connected
- *and reads along at this moment; a client that is behind, or whose Redis was away, never gets it.
+ * and reads along at this moment; a client that is behind, or whose Redis was away, never gets it.
  *
  *	now_publish(&(struct now_event){.type = "typing.started", .conversation = &id, .version = 7,
  *	    .payload = json});                           // comes back through now_start()'s reader

@@ -2,11 +2,11 @@
  * order_lane: a conversation as order.c sees it, and the conversations that it remembers.
  *
  * Messages in a lane's queue are sorted by sequence, all above .last; everything else stands where
- *it arrived.  Entries that were put before earlier ones are marked, so the first unmarked one has
- *the lowest position: what was put in always stands before something that came earlier.
+ * it arrived.  Entries that were put before earlier ones are marked, so the first unmarked one has
+ * the lowest position: what was put in always stands before something that came earlier.
  *
  * Ownership: lanes own what is queued in them; the one that was not used for longest goes when
- *there are too many, unless something is queued in it.
+ * there are too many, unless something is queued in it.
  *
  *	lane = lanes_get(&o->lanes, ev->conversation, true);
  *	lane_put(lane, ev);

@@ -10,8 +10,7 @@
  *
  *	p = predecessor_get(ev->conversation, ev->seq, ev->pos.ms);
  *	if (p->answer == PREDECESSOR_ASKED)
- *		...                              // the callback of predecessor_start() will say
- *when
+ *		...                              // predecessor_start()'s callback says when
  */
 #ifndef WSRELAY_PREDECESSOR_H
 #define WSRELAY_PREDECESSOR_H

@@ -2,12 +2,12 @@
  * presence: which accounts are online, on whichever relay.
  *
  * In Redis each account has the set of relays it is connected to ("on:ACCOUNT"), and each relay the
- *set of its accounts ("relay:ID:on") and a place in "relays" that it renews.  The relay whose
- *connection makes the first one, or takes the last one away, says so to all ("rt:now").  A relay
- *that renews its place no more has died: the others take its accounts away, one by one.
+ * set of its accounts ("relay:ID:on") and a place in "relays" that it renews.  The relay whose
+ * connection makes the first one, or takes the last one away, says so to all ("rt:now").  A relay
+ * that renews its place no more has died: the others take its accounts away, one by one.
  *
  * An account that is back within presence.grace never was offline.  When it is, PostgreSQL learns
- *when it was seen last; that is the only statement, and many share one.
+ * when it was seen last; that is the only statement, and many share one.
  *
  *	presence_came(c);                                // joined its account
  *	presence_left(c);                                // about to leave it

@@ -2,7 +2,7 @@
  * process: one of the relay's processes: one thread, one epoll, nothing in it may block.
  *
  * It is a child of the master (master.h), told by a socket: 'h' with a descriptor means hand over
- *to whoever is at its other end.  When the master has gone it ends as at SIGTERM.
+ * to whoever is at its other end.  When the master has gone it ends as at SIGTERM.
  *
  *	stream.c      the tail of the stream         order.c      sequence, gaps, duplicates
  *	members.c     who receives an event          evlog.c      the last events, by account

@@ -1,11 +1,11 @@
 /*
  * queue: the messages that wait for a device, over its socket (docs/relay.md, "The device's
- *queue").
+ * queue").
  *
  * A client that asks for it first gets what waits, out of PostgreSQL and oldest first, then the
  * marker that there is no more, then the log goes on where it stood.  The database has every
- *message before the stream has, so whatever message of the log was published before the last look
- *is passed over, and nothing is lost or sent twice at the seam.
+ * message before the stream has, so whatever message of the log was published before the last look
+ * is passed over, and nothing is lost or sent twice at the seam.
  *
  * A message is in flight from when it is written until the device has acknowledged it.  With
  * relay.queue_window of them in flight the next message waits, and the log behind it.

@@ -2,8 +2,8 @@
  * rds_reply: replies of Redis in one piece of memory.
  *
  * An entry of the stream is some twenty objects of hiredis; making and freeing each by itself took
- *a fifth of the relay's time.  A reply lives only as long as its callback, so all of it lies in
- *chunks that are used again for the next.
+ * a fifth of the relay's time.  A reply lives only as long as its callback, so all of it lies in
+ * chunks that are used again for the next.
  *
  * Ownership: the struct belongs to the connection and outlives its context.
  *

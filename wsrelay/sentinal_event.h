@@ -1,9 +1,9 @@
 /*
  * sentinal_event: the canonical event as the surface sentinal tells it: a flat object with "type",
- *"timestamp" and "user_id", types with colons, names in snake_case.
+ * "timestamp" and "user_id", types with colons, names in snake_case.
  *
  * Events that the surface documents have the documented members, and more beside them; every other
- *event is told under its own name, so that clients need not ask for what they can be told.
+ * event is told under its own name, so that clients need not ask for what they can be told.
  *
  *	static const struct dialect sentinal = {.event = sentinal_event, ...};
  */

@@ -5,7 +5,7 @@
  * /readyz and /status for all, limits hold over all, and connections spread evenly.  The master
  * makes the memory, gives out slots, and clears the slot of a process that has ended; what that one
  * counted stays in .retired.  Counts are plain words with one writer each: a reader may see one
- *that is a moment old, never a torn one.
+ * that is a moment old, never a torn one.
  *
  *	share_create(&fd);                        // the master
  *	share_take(slot, process);                // a new process: .mine is its slot

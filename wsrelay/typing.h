@@ -5,7 +5,7 @@
  * shall not see it; that answer serves until members, blocks or a minute have passed, so keystrokes
  * ask nobody.  "typing.started" goes out when it begins and, while it lasts, again in time before
  * typing.expire is over; "typing.stopped" when the client says so, sends a message there, says
- *nothing more, or goes.
+ * nothing more, or goes.
  *
  *	{.type = "typing.start", .local = typing_start, .arg = {"conversationId"}},
  *	{.type = "typing.stop", .local = typing_stop, .arg = {"conversationId"}},

@@ -2,11 +2,12 @@
  * challenge: is this the account's PIN?
  *
  * Attempts are counted at the account before the PIN is looked at, so that many guesses at once
- *gain nothing.  After pin.attempts wrong ones the factor is locked for pin.lock, for the right PIN
- *too; the right PIN ends the count.
+ * gain nothing.  After pin.attempts wrong ones the factor is locked for pin.lock, for the right PIN
+ * too; the right PIN ends the count.
  *
  *	if ((err = challenge_check(r, r->me, FACTOR_PIN, "currentPin", in->currentPin,
- *ERR_FORBIDDEN))) return err;
+ *		 ERR_FORBIDDEN)))
+ *		return err;
  *
  * Not to be called in a transaction: a rollback would forget the attempt.
  */

@@ -2,8 +2,8 @@
  * prekey: the key material of devices.
  *
  * A bundle is an identity key, a prekey signed with it, and one-time prekeys that are handed out
- *once.  Keys are stored in one spelling (standard base64 with padding), so that the same key is the
- *same text.
+ * once.  Keys are stored in one spelling (standard base64 with padding), so that the same key is the
+ * same text.
  *
  *	struct prekeys keys = {in->signedPreKey, in->signedPreKeySignature, in->oneTimePreKeys};
  *	struct prekey_stock stock;
