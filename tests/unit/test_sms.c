@@ -83,9 +83,9 @@ sms_is_a_message(void **state)
 		assert_non_null(strstr(request, "\r\nAuthorization: Basic QUMxOmh1c2g=\r\n"));
 		assert_non_null(
 		    strstr(request, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
-		assert_string_equal(
-		    strstr(request, "\r\n\r\n") + 4, "To=%2B4915112345678&From=%2B15005550006&Body="
-						     "Your%20code%20is%20482913%20%26%201.");
+		assert_string_equal(strstr(request, "\r\n\r\n") + 4,
+		    "To=%2B4915112345678&From=%2B15005550006&Body="
+		    "Your%20code%20is%20482913%20%26%201.");
 	}
 }
 

@@ -88,7 +88,8 @@ send_check_size(struct req *r, const char *body)
 	int64_t max = conf_int("message.max");
 
 	if (body && (int64_t)strlen(body) > max)
-		return req_fail(r, ERR_TOO_LARGE, "ciphertext", "may have at most %lld bytes", (long long)max);
+		return req_fail(
+		    r, ERR_TOO_LARGE, "ciphertext", "may have at most %lld bytes", (long long)max);
 	return 0;
 }
 

@@ -31,8 +31,9 @@ web_config(struct req *r, const struct web_config_in *in)
 		(json_int_t)conf_int("broadcast.max"), "maxDocumentSizeBytes",
 		size_limit("document.max"), "maxImageSizeBytes", size_limit("image.max"),
 		"maxStatusDurationHours", (json_int_t)conf_int("status.lifetime") / HOUR,
-		"supportsWebRTC", *conf_str("turn.uris") != '\0', "supportsWebSocket", 1, "supportsOfflineQueue", 1,
-		"encryptionProtocol", "signal", "webSocketPath", "/api/v1/ws"));
+		"supportsWebRTC", *conf_str("turn.uris") != '\0', "supportsWebSocket", 1,
+		"supportsOfflineQueue", 1, "encryptionProtocol", "signal", "webSocketPath",
+		"/api/v1/ws"));
 }
 
 int
