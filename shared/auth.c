@@ -115,8 +115,8 @@ ask(struct req *r, struct asked *a, time_t now)
 	const char *class = r->op->limit;
 
 	*a = (struct asked){.revoked = -1, .count = -1};
-	if (r->session)
-		a->revoked = cache_cmd("EXISTS rev:%s", r->session);
+	if (r->session) /* a key named twice counts twice: see judge_session() */
+		a->revoked = cache_cmd("EXISTS rev:%s rev:%s rev:all", r->session, r->session);
 	if (!conf_limit(class, &a->limit, &a->window))
 		return;
 	a->reset = a->window - now % a->window;
@@ -126,27 +126,7 @@ ask(struct req *r, struct asked *a, time_t now)
 	    (long long)(now / a->window), (long long)a->window + 1);
 }
 
-static int
-judge(struct req *r, const struct asked *a)
-{
-	int64_t used;
-
-	if (a->revoked >= 0 && cache_int(a->revoked) > 0)
-		return unauthorized(r, "the session has ended");
-	if (a->count < 0)
-		return 0;
-	used = cache_int(a->count);
-	resp_header(r, "RateLimit-Limit", "%lld", (long long)a->limit);
-	resp_header(
-	    r, "RateLimit-Remaining", "%lld", (long long)(used < a->limit ? a->limit - used : 0));
-	resp_header(r, "RateLimit-Reset", "%lld", (long long)a->reset);
-	if (used <= a->limit)
-		return 0;
-	r->retry_after = a->reset;
-	return ERR_RATE_LIMITED;
-}
-
-/* Without Redis the sessions table decides. */
+/* Without Redis, or without its marks, the sessions table decides. */
 static int
 judge_by_database(struct req *r)
 {
@@ -158,6 +138,40 @@ judge_by_database(struct req *r)
 	if ((err = sql_session_live(r, &res)))
 		return err;
 	return db_rows(res) ? 0 : unauthorized(r, "the session has ended");
+}
+
+/* Ended sessions have a mark of their own, and rev:all says that none is missing: Redis may have
+ * come back without its data, and the jobs daemon marks them again in its own time. */
+static int
+judge_session(struct req *r, const struct asked *a)
+{
+	enum { ALL_MARKED = 1, MARKED = 2 };
+	int64_t marks = a->revoked < 0 ? ALL_MARKED : cache_int(a->revoked);
+
+	if (marks >= MARKED)
+		return unauthorized(r, "the session has ended");
+	return marks == ALL_MARKED ? 0 : judge_by_database(r);
+}
+
+static int
+judge(struct req *r, const struct asked *a)
+{
+	int64_t used;
+	int err = judge_session(r, a);
+
+	if (err)
+		return err;
+	if (a->count < 0)
+		return 0;
+	used = cache_int(a->count);
+	resp_header(r, "RateLimit-Limit", "%lld", (long long)a->limit);
+	resp_header(
+	    r, "RateLimit-Remaining", "%lld", (long long)(used < a->limit ? a->limit - used : 0));
+	resp_header(r, "RateLimit-Reset", "%lld", (long long)a->reset);
+	if (used <= a->limit)
+		return 0;
+	r->retry_after = a->reset;
+	return ERR_RATE_LIMITED;
 }
 
 void

@@ -437,6 +437,11 @@ def revoked(farm, person):
     farm.sql("UPDATE session SET revoked_at = now() WHERE id = %s", person.session)
 
 
+def all_marked(farm):
+    """Nothing is missing in Redis: requests ask it alone."""
+    eventually(lambda: farm.redis.exists("rev:all"), 5)
+
+
 def longest_token(farm):
     return max(farm.seconds("token.lifetime"), farm.seconds("sentinal.token_lifetime"))
 
@@ -454,12 +459,27 @@ def test_ended_sessions_stay_ended_when_redis_is_emptied(farm, alice, bob):
     revoked(farm, alice)
     farm.sql("UPDATE session SET revoked_at = now() - interval '10 minutes' WHERE id = %s", bob.session)
     farm.redis.flushall()
-    eventually(lambda: alice.request("GET", "/web/clients/config").status == 401, 5)
-    eventually(lambda: bob.request("GET", "/web/clients/config").status == 401, 5)
-    assert farm.redis.ttl(f"rev:{bob.session}") <= longest_token(farm) - 530
+    all_marked(farm)
+    assert 0 < farm.redis.ttl(f"rev:{bob.session}") <= longest_token(farm) - 530
+    assert alice.request("GET", "/web/clients/config").status == 401
+    assert bob.request("GET", "/web/clients/config").status == 401
+
+
+def test_while_marks_are_lost_the_database_knows_who_has_gone(farm, alice, bob):
+    all_marked(farm)
+    with farm.paused("jobs"):  # it would set the marks again
+        revoked(farm, alice)
+        assert alice.request("GET", "/web/clients/config").status == 200, "there is no mark, and none is missed"
+        farm.redis.flushall()
+        assert alice.request("GET", "/web/clients/config").status == 401
+        assert bob.request("GET", "/web/clients/config").status == 200
+        assert not farm.redis.exists(f"rev:{alice.session}")
+    all_marked(farm)
+    assert farm.redis.exists(f"rev:{alice.session}")
 
 
 def test_ended_sessions_are_marked_again_in_another_redis(farm, alice):
+    all_marked(farm)
     farm.sql("UPDATE session SET revoked_at = now() - interval '10 minutes' WHERE id = %s", alice.session)
     assert alice.request("GET", "/web/clients/config").status == 200, "nobody has looked yet"
     with absent(farm, "redis"):
