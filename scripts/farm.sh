@@ -368,10 +368,10 @@ stop_all()
 	local name names
 	names=$(supervised)
 	[ ! -d "$(at wsrelay)" ] || sv down "$(at httpd)" "$(at wsrelay)" >/dev/null # sockets end with the relay
-	stop httpd
+	wait_for "$("$CTL" config --number workers.drain)" is_down httpd || : # what is still asked then ends with its app
 	# shellcheck disable=SC2046
 	stop $(printf '%s\n' "$names" | grep -vxE 'httpd|postgres|redis')
-	stop redis postgres
+	stop httpd redis postgres
 	pkill -KILL -f "^/usr/sbin/(lighttpd -D|apache2 -DFOREGROUND) -f $RUN/httpd/" # workers whose master was killed
 	! supervisor_alive || kill -HUP "$(cat "$RUN/runsvdir.pid")"
 	for name in $names; do

@@ -215,6 +215,7 @@ fill()
 		-e "s|@CONNECTIONS@|$connections|g" -e "s|@FILES@|$((connections * 2 + 64))|g" \
 		-e "s|@SERVERS@|$(((connections + 63) / 64))|g" -e "s|@THREADS@|$(((connections + 63) / 64 * 64))|g" \
 		-e "s|@UPLOAD_KB@|$((UPLOAD / 1024))|g" -e "s|@UPLOAD_BYTES@|$UPLOAD|g" \
+		-e "s|@DRAIN@|$("$CTL" config --number workers.drain)|g" \
 		-e "s|@SURFACE@|${2-}|g" -e "s|@PORT@|${3-}|g" "$ROOT/httpd-conf/$1"
 }
 
